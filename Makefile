@@ -1,0 +1,36 @@
+# make run: the whole chain on the embedded engines. make test: the tests. Both set up .venv first when it is missing.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+OVERLAY ?=
+
+.PHONY: run test lint setup clean readme
+
+run: $(STAMP)
+	@$(BIN)/python -m ecmpipe check $(if $(OVERLAY),--overlay $(OVERLAY))
+	@$(BIN)/snakemake --profile profiles/local $(if $(OVERLAY),--configfile $(OVERLAY))
+	@echo "report: results/report/index.html"
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/snakefmt --check Snakefile workflow
+
+# README.md's picture and numbers, from the results of make run.
+readme: $(STAMP)
+	@$(BIN)/python -m ecmpipe readme
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "ecmpipe needs Python 3.11: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "asking pip what it would install ..."
+	@$(BIN)/python -m ecmpipe.install
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@touch $(STAMP)
+
+clean:
+	rm -rf results/*/ .snakemake .pytest_cache .ruff_cache

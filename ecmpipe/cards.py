@@ -1,0 +1,217 @@
+"""Hand-over files between the stages: JSON cards and CSV curves with the unit in every key, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import pandas as pd
+from pydantic import Field, ValidationError
+
+from ecmpipe.errors import CardError
+from ecmpipe.settings.base import Label, Model
+
+C = TypeVar("C", bound="Card")
+Matrix = Annotated[list[list[float]], Field(min_length=1)]
+
+
+class Card(Model):
+    """A validated JSON hand-over file."""
+
+
+class CrystalCard(Card):
+    """A relaxed bulk cell: ``results/dft/{material}/crystal.json``."""
+
+    material: str
+    engine: str
+    formula: str
+    formula_units: int = Field(alias="Formula units per cell [1]")
+    li_per_cell: int = Field(alias="Li atoms per cell [1]")
+    volume: float = Field(alias="Cell volume [m3]", gt=0)
+    lengths: list[float] = Field(alias="Cell lengths [m]")
+    angles: list[float] = Field(alias="Cell angles [deg]")
+    energy: float = Field(alias="Energy [J]")
+    density: float = Field(alias="Density [kg.m-3]", gt=0)
+    residual_force: float = Field(alias="Largest residual force [eV.angstrom-1]", ge=0)
+
+
+class ElasticCard(Card):
+    """Relaxed-ion elastic constants: ``results/dft/{material}/elastic.json``. Voigt order xx yy zz yz xz xy."""
+
+    material: str
+    engine: str
+    stiffness: Matrix = Field(alias="Stiffness matrix [Pa]")
+    bulk_modulus: float = Field(alias="Bulk modulus [Pa]", gt=0)
+    shear_modulus: float = Field(alias="Shear modulus [Pa]", gt=0)
+    youngs_modulus: float = Field(alias="Young's modulus [Pa]", gt=0)
+    poisson_ratio: float = Field(alias="Poisson ratio [1]", gt=-1, lt=0.5)
+    voigt: dict[str, float] = Field(alias="Voigt bounds [Pa]")
+    reuss: dict[str, float] = Field(alias="Reuss bounds [Pa]")
+    smallest_eigenvalue: float = Field(alias="Smallest stiffness eigenvalue [Pa]", gt=0)
+    asymmetry: float = Field(alias="Asymmetry before symmetrisation [1]")
+    fit_residual: float = Field(alias="Stress residual of the strain fit [1]")
+    symmetry: str
+    strains: list[float] = Field(alias="Strains [1]")
+    ions: str
+
+
+class Surface(Card):
+    """One slab: energies per area of one face, mean of both."""
+
+    material: str
+    miller: list[int]
+    surface_energy: float = Field(alias="Surface energy [J.m-2]")
+    unrelaxed_surface_energy: float = Field(alias="Unrelaxed surface energy [J.m-2]")
+    area: float = Field(alias="Area [m2]")
+    atoms: int = Field(alias="Atoms [1]")
+    thickness: float = Field(alias="Slab thickness [m]")
+    vacuum: float = Field(alias="Vacuum [m]")
+    polar: bool
+    symmetric: bool
+    residual_force: float = Field(alias="Largest residual force [eV.angstrom-1]", ge=0)
+
+
+class SurfacesCard(Card):
+    """``results/dft/surfaces.json``."""
+
+    engine: str
+    surfaces: dict[str, Surface]
+
+
+class CellCard(Card):
+    """An amorphous box: ``results/md/{polymer}/cell.json`` (as built), ``equilibrated.json`` (as relaxed)."""
+
+    polymer: str
+    engine: str
+    atoms: int = Field(alias="Atoms [1]")
+    chains: int = Field(alias="Chains [1]")
+    density: float = Field(alias="Density [kg.m-3]", gt=0)
+    density_error: float | None = Field(alias="Density standard error [kg.m-3]", default=None)
+    temperature: float | None = Field(alias="Temperature [K]", default=None)
+    lengths: list[float] = Field(alias="Box lengths [m]")
+    net_charge: float = Field(alias="Net charge [e]")
+    seed: int
+    torsion_mode: str
+    equilibrated: bool | None = None
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class HyperelasticCard(Card):
+    """Two-parameter Mooney-Rivlin coefficients (S.37): ``results/hyperelastic/{polymer}.json``."""
+
+    polymer: str
+    engine: str
+    c10: float = Field(alias="C10 [Pa]")
+    c01: float = Field(alias="C01 [Pa]")
+    kappa: float = Field(alias="kappa [Pa]", gt=0)
+    shear_modulus: float = Field(alias="Shear modulus [Pa]", gt=0)
+    youngs_modulus: float = Field(alias="Young's modulus [Pa]", gt=0)
+    poisson_ratio: float = Field(alias="Poisson ratio [1]")
+    density: float = Field(alias="Density [kg.m-3]", gt=0)
+    covariance: Matrix = Field(alias="Covariance of C10, C01, kappa [Pa2]")
+    correlation: float = Field(alias="Correlation of C10 and C01 [1]")
+    identifiable: bool
+    at_bound: list[str]
+    stretch_range: list[float] = Field(alias="Stretch range [1]")
+    strain_rate: float = Field(alias="Strain rate [s-1]")
+    runs: int = Field(alias="Tensile runs [1]")
+    rms: float = Field(alias="Root-mean-square misfit [Pa]")
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class Sourced(Card):
+    """One number that the finite-element solver uses, with where it came from."""
+
+    value: float
+    unit: str
+    label: Label
+    source: str
+
+
+class FemParametersCard(Card):
+    """Every number of the finite-element cases of one filler: ``results/fem/{filler}/parameters.json``."""
+
+    numbers: dict[str, Sourced]
+
+
+class FemSummaryCard(Card):
+    """The headline numbers of one finite-element case: ``summary.json``."""
+
+    onset_throughput: float | None = Field(alias="onset throughput [1]")
+    onset_time: float | None = Field(alias="onset time [s]")
+    contact_fraction: float = Field(alias="contact fraction at end [1]")
+    largest_overpotential: float = Field(alias="largest overpotential [V]")
+    li_imbalance: float = Field(alias="largest Li imbalance [1]")
+    end_throughput: float = Field(alias="throughput at end [1]")
+    end_reason: str
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its name only when the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON whole; NaN and infinity are refused."""
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; a missing or damaged file is a `CardError` that names it."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CardError(f"{path}: missing; rerun the step that makes it") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CardError(f"{path}: not valid JSON ({error}); delete it and rerun the step that makes it") from None
+
+
+def write_card(path: Path, card: Card) -> None:
+    """Write a card as JSON under its keys with units."""
+    write_json(path, card.model_dump(mode="json"))
+
+
+def read_card(kind: type[C], path: Path) -> C:
+    """Read and validate a card of ``kind``."""
+    try:
+        return kind.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise CardError(f"{path}: '{key}': {first['msg']}; delete the file and rerun the step that makes it") from None
+
+
+def write_curve(path: Path, table: pd.DataFrame) -> None:
+    """Write a CSV whose columns name their units; every value must be finite."""
+    if table.isna().any().any():
+        raise CardError(f"{path}: the table holds missing values in {list(table.columns[table.isna().any()])}")
+    with whole_file(path) as partial:
+        table.to_csv(partial, index=False)
+
+
+def read_curve(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a CSV and see that it holds ``columns``."""
+    try:
+        table = pd.read_csv(path)
+    except FileNotFoundError:
+        raise CardError(f"{path}: missing; rerun the step that makes it") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise CardError(f"{path}: not a valid CSV ({error}); delete it and rerun the step that makes it") from None
+    absent = [name for name in columns if name not in table.columns]
+    if absent:
+        raise CardError(f"{path}: lacks the columns {absent}; it has {list(table.columns)}")
+    return table

@@ -1,0 +1,101 @@
+"""One sub-command per workflow step. A command is a function; its options are the function's keyword arguments.
+
+A step function has the form ``run(step: SomeStep, *, input_name: Path, ..., output: Path) -> dict | None``.
+Arguments named ``output...`` are results: the CLI writes each one's provenance record beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import json
+import sys
+import time
+import typing
+from collections.abc import Callable
+from pathlib import Path
+
+from ecmpipe.errors import EcmpipeError, SettingsError
+from ecmpipe.provenance import write_provenance
+from ecmpipe.settings.base import Step, validate
+
+COMMANDS = {
+    "check": "ecmpipe.check:check",
+    "doctor": "ecmpipe.doctor:doctor",
+    "readme": "ecmpipe.readme:update_readme",
+    "dft-structures": "ecmpipe.dft.structures:build_structures",
+    "dft-inputs": "ecmpipe.dft.inputs:write_inputs",
+    "dft-run": "ecmpipe.dft.runs:run_batch",
+    "dft-delithiation": "ecmpipe.dft.delithiation:collect_delithiation",
+    "dft-crystal": "ecmpipe.dft.crystal:collect_crystal",
+    "dft-elastic": "ecmpipe.dft.elasticity:collect_elastic",
+    "dft-surfaces": "ecmpipe.dft.surfaces:collect_surfaces",
+    "md-build": "ecmpipe.md.build:build_cell",
+    "md-equilibrate": "ecmpipe.md.equilibrate:equilibrate",
+    "md-tensile": "ecmpipe.md.tensile:pull",
+    "hyperelastic-fit": "ecmpipe.hyperelastic.fit:fit_card",
+    "fem-parameters": "ecmpipe.fem.parameters:collect_parameters",
+    "fem-run": "ecmpipe.fem.run:run_case",
+    "report-figures": "ecmpipe.report.figures:plot_figures",
+    "report-summary": "ecmpipe.report.summary:write_summary",
+    "report-page": "ecmpipe.report.page:write_page",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; errors meant for the user are one line each and an exit code of 1 or 2."""
+    parser = argparse.ArgumentParser(prog="python -m ecmpipe", description="Steps of the ecmpipe workflow.")
+    parser.add_argument("command", choices=COMMANDS)
+    options, rest = parser.parse_known_args(argv)
+    try:
+        return _run(options.command, rest)
+    except EcmpipeError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        return error.exit_code
+
+
+def _run(command: str, arguments: list[str]) -> int:
+    module, name = COMMANDS[command].split(":")
+    function = getattr(importlib.import_module(module), name)
+    hints = typing.get_type_hints(function)
+    parameters = inspect.signature(function).parameters
+    parser = argparse.ArgumentParser(prog=f"python -m ecmpipe {command}", description=inspect.getdoc(function))
+    for key, parameter in parameters.items():
+        _add_option(parser, key, hints[key], parameter.default)
+    values = vars(parser.parse_args(arguments))
+    step = values.get("step")
+    if step is not None:
+        values["step"] = validate(hints["step"], _load(step), where=command)
+    began = time.time()
+    outcome = function(**values)
+    outputs = [path for key, value in values.items() if key.startswith("output") for path in _paths(value)]
+    inputs = [path for key, value in values.items() if not key.startswith(("output", "work")) for path in _paths(value)]
+    if outputs:
+        write_provenance(command, values.get("step"), inputs, outputs, outcome or {}, began)
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _add_option(parser: argparse.ArgumentParser, key: str, hint: typing.Any, default: typing.Any) -> None:
+    flag = "--" + key.replace("_", "-")
+    required = default is inspect.Parameter.empty
+    if type(None) in typing.get_args(hint):  # an option that may be left out
+        hint = next(item for item in typing.get_args(hint) if item is not type(None))
+    many = typing.get_origin(hint) is list
+    kind: Callable[[str], typing.Any] = typing.get_args(hint)[0] if many else hint
+    if issubclass(kind, Step):
+        kind = str
+    parser.add_argument(flag, type=kind, nargs="*" if many else None, required=required, default=None if required else default)
+
+
+def _load(text: str) -> typing.Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"step: not valid JSON ({error}); the workflow writes it, see 'snakemake -n -p'") from None
+
+
+def _paths(value: typing.Any) -> list[Path]:
+    items = value if isinstance(value, list) else [value]
+    return [item for item in items if isinstance(item, Path) and item.is_file()]

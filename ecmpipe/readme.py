@@ -1,0 +1,47 @@
+"""``make readme``: the README's picture and numbers, and the reference costs of the progress line, from the last ``make run``."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from pathlib import Path
+
+from ecmpipe.cards import read_json, whole_file
+from ecmpipe.errors import CardError
+from ecmpipe.report.page import read_costs
+from ecmpipe.report.tables import comparison_rows, fracture_rows
+
+BLOCK = re.compile(r"(<!-- results: made by make readme -->\n).*?(<!-- /results -->)", re.DOTALL)
+
+
+def update_readme(
+    *,
+    readme: Path = Path("README.md"),
+    results: Path = Path("results"),
+    picture: Path = Path("docs/overview.png"),
+    costs: Path = Path("workflow/costs.csv"),
+) -> int:
+    """Replace the marked block of the README by the tables of ``results/report/summary.json``; copy the overview picture."""
+    summary = read_json(results / "report/summary.json")
+    text = readme.read_text(encoding="utf-8")
+    if not BLOCK.search(text):
+        raise CardError(f"{readme}: lacks the block between '<!-- results: made by make readme -->' and '<!-- /results -->'")
+    table = _table(("quantity", "SI value", "this run", "engine"), comparison_rows(summary))
+    columns = ("filler / rate", "crack starts", "contact left", "largest η", "Q at end", "ended by", "Li imbalance")
+    cracks = _table(columns, fracture_rows(summary))
+    with whole_file(readme) as partial:
+        partial.write_text(BLOCK.sub(lambda found: f"{found[1]}{table}\n{cracks}{found[2]}", text), encoding="utf-8")
+    shutil.copyfile(results / "report/figures/overview.png", picture)
+    with whole_file(costs) as partial, open(partial, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["rule", "jobs", "wall per job [s]", "cpu per job [s]", "peak memory [MB]"])
+        for row in read_costs(results / "benchmarks"):
+            seconds = (f"{row['wall'] / row['jobs']:.1f}", f"{row['cpu'] / row['jobs']:.1f}")
+            writer.writerow([row["rule"], row["jobs"], *seconds, f"{row['memory']:.0f}"])
+    return 0
+
+
+def _table(head: tuple[str, ...], rows: list) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(str(cell) for cell in line)} |\n" for line in lines)

@@ -1,0 +1,187 @@
+"""The figures in the layout of the SI: fields (S1-S6, S9), overpotential (S7), stress-stretch (S8), and the DFT curves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ecmpipe.cards import HyperelasticCard, read_card, read_curve, whole_file
+from ecmpipe.report.results import Case, Frame, read_case, read_fields
+from ecmpipe.settings.report import FiguresStep
+from ecmpipe.units import CUBIC_ANGSTROM, HOUR
+
+PANELS = (
+    ("Li concentration [mol.m-3]", "Li concentration [mol m$^{-3}$]", "viridis", 1.0),
+    ("Crack field d [1]", "crack field $d$", "inferno_r", 1.0),
+    ("Displacement y [m]", "$u_y$ [nm]", "coolwarm", 1e9),
+)
+COLOURS = {"none": "tab:blue", "polyamide": "tab:orange", "pdms": "tab:green"}
+STYLES = ["-", "--", ":", "-."]
+
+
+def plot_figures(
+    step: FiguresStep, *, cases: list[Path], curves: list[Path], fits: list[Path], delithiation: Path, output: list[Path]
+) -> dict:
+    """Draw every figure of the report; ``output`` names them by what they show."""
+    plt.rcParams.update({"font.size": 9, "axes.grid": True, "grid.alpha": 0.25, "savefig.dpi": step.settings.dots_per_inch})
+    runs = sorted((read_case(path.parent) for path in cases), key=lambda case: (case.filler != "none", case.filler, case.c_rate))
+    polymers = [(read_card(HyperelasticCard, fit), read_curve(curve)) for fit, curve in zip(fits, curves, strict=True)]
+    voltage = read_curve(delithiation)
+    for path in output:
+        if path.stem == "overview":
+            figure = plot_overview(runs)
+        elif path.stem == "overpotential":
+            figure = plot_overpotential(runs)
+        elif path.stem == "stress_stretch":
+            figure = plot_stress_stretch(polymers)
+        elif path.stem == "delithiation":
+            figure = plot_delithiation(voltage)
+        else:  # fields_{filler}_{c_rate}C
+            figure = plot_fields(next(case for case in runs if path.stem == f"fields_{case.name.replace('/', '_')}"), step)
+        with whole_file(path) as partial:
+            figure.savefig(partial, format="png", bbox_inches="tight")
+        plt.close(figure)
+    return {"engine": f"matplotlib {matplotlib.__version__}"}
+
+
+def plot_fields(case: Case, step: FiguresStep) -> Figure:
+    """Concentration, crack field and displacement at the time marks of the SI's Figs S1-S6."""
+    points, triangles, frames = read_fields(case.fields)
+    marks = time_marks(case, frames, step.printed.intact_time_1c.value / case.c_rate)
+    figure, axes = plt.subplots(len(marks), 3, figsize=(10.5, 3.1 * len(marks)), squeeze=False, layout="constrained")
+    for row, (name, frame) in zip(axes, marks, strict=True):
+        for panel, (ax, what) in enumerate(zip(row, PANELS, strict=True)):
+            draw_field(ax, points, triangles, frame, what)
+            ax.set_title(f"({'abc'[panel]}) {what[1]}", fontsize=9)
+        throughput = frame.time * case.c_rate / HOUR
+        row[0].set_ylabel(f"{name}\nt = {frame.time:.0f} s, Q = {throughput:.3f}\n\ny [µm]")
+    figure.suptitle(f"NCM811 (below) | LGPS (above), {case.title}")
+    return figure
+
+
+def time_marks(case: Case, frames: list[Frame], intact: float) -> list[tuple[str, Frame]]:
+    """The frames nearest to the SI's intact time, the onset, half the contact left, and the end."""
+    history = case.history
+    wanted = [("before the crack", intact)]
+    if case.summary.onset_time is not None:
+        wanted.append(("the crack starts", case.summary.onset_time))
+        half = 0.5 * (1 + history["Contact fraction [1]"].min())
+        lost = history[history["Contact fraction [1]"] < half]
+        if len(lost):
+            wanted.append(("the crack runs", float(lost["Time [s]"].iloc[0])))
+    wanted.append(("end of charge", float(history["Time [s]"].iloc[-1])))
+    marks: list[tuple[str, Frame]] = []
+    for name, time in wanted:
+        frame = min(frames, key=lambda item: abs(item.time - time))
+        if all(frame is not other for _, other in marks):
+            marks.append((name, frame))
+    return marks
+
+
+def draw_field(ax: Axes, points: np.ndarray, triangles: np.ndarray, frame: Frame, what: tuple) -> None:
+    """One field on the undeformed mesh, lengths in µm."""
+    key, _, colours, factor = what
+    values = factor * np.asarray(frame.point_data[key]).reshape(-1)
+    limits = {"vmin": 0.0, "vmax": 1.0} if key.startswith("Crack") else {}
+    image = ax.tripcolor(points[:, 0] * 1e6, points[:, 1] * 1e6, triangles, values, shading="gouraud", cmap=colours, **limits)
+    ax.set_aspect("equal")
+    ax.grid(False)
+    ax.figure.colorbar(image, ax=ax, shrink=0.85)
+    ax.set_xlabel("x [µm]")
+
+
+def draw_overpotential(ax: Axes, cases: list[Case]) -> None:
+    """Overpotential against inverse Li content, the onset marked."""
+    rates = sorted({case.c_rate for case in cases})
+    for case in cases:
+        table = case.history
+        x = 1 - table["Li content mean x [1]"]
+        label = f"{case.c_rate:g} C" if case.filler == "none" else f"{case.c_rate:g} C, {case.filler}"
+        style = STYLES[rates.index(case.c_rate) % len(STYLES)]
+        ax.plot(x, 1e3 * table["Overpotential [V]"], style, color=COLOURS.get(case.filler, "tab:red"), label=label)
+        if case.summary.onset_time is not None:
+            at = np.interp(case.summary.onset_time, table["Time [s]"], x)
+            eta = np.interp(case.summary.onset_time, table["Time [s]"], 1e3 * table["Overpotential [V]"])
+            ax.plot(at, eta, "o", color=COLOURS.get(case.filler, "tab:red"), ms=5, mfc="white")
+    ax.set_yscale("log")
+    ax.set_xlabel("inverse Li content $x$ in Li$_{1-x}$NCM811")
+    ax.set_ylabel("overpotential η [mV]")
+    ax.legend(fontsize=8)
+
+
+def plot_overpotential(cases: list[Case]) -> Figure:
+    """Fig. S7: the overpotential rises when contact is lost; circles mark the onset of the crack."""
+    rates = sorted({case.c_rate for case in cases if case.filler == "none"})
+    figure, axes = plt.subplots(1, len(rates) + 1, figsize=(3.6 * (len(rates) + 1), 3.4), layout="constrained")
+    for ax, rate, letter in zip(axes, rates, "abcdefghij", strict=False):
+        draw_overpotential(ax, [case for case in cases if case.c_rate == rate])
+        ax.set_title(f"({letter}) {rate:g} C")
+    for case in cases:
+        axes[-1].plot(
+            case.history["Throughput Q [1]"],
+            case.history["Contact fraction [1]"],
+            STYLES[sorted({c.c_rate for c in cases}).index(case.c_rate) % len(STYLES)],
+            color=COLOURS.get(case.filler, "tab:red"),
+            label=case.title,
+        )
+    axes[-1].set(xlabel="charge passed $Q = t\\,C/3600$ s", ylabel="contact fraction", title="contact")
+    axes[-1].legend(fontsize=7)
+    return figure
+
+
+def plot_stress_stretch(polymers: list[tuple[HyperelasticCard, pd.DataFrame]]) -> Figure:
+    """Fig. S8: mean Cauchy stresses of the pulls and the fit of S.37."""
+    figure, axes = plt.subplots(1, len(polymers), figsize=(4.6 * len(polymers), 3.6), squeeze=False, layout="constrained")
+    for ax, (card, curve), letter in zip(axes[0], polymers, "abcdefghij", strict=False):
+        stretch = curve["Stretch axial [1]"]
+        for name, colour in (("axial", "tab:blue"), ("lateral", "tab:gray")):
+            ax.plot(stretch, 1e-6 * curve[f"Stress {name} [Pa]"], ".", ms=3, alpha=0.6, color=colour, label=f"MD, {name}")
+            ax.plot(stretch, 1e-6 * curve[f"Fit {name} [Pa]"], "-", color=colour, label=f"Mooney-Rivlin, {name}")
+        flag = "" if card.identifiable else "; C10, C01 not separable"
+        ax.set_title(f"({letter}) {card.polymer}, {card.strain_rate:.0e} s$^{{-1}}$, {card.runs} pulls{flag}", fontsize=9)
+        ax.set(xlabel="stretch λ", ylabel="Cauchy stress [MPa]")
+        ax.legend(fontsize=7)
+    return figure
+
+
+def plot_delithiation(table: pd.DataFrame) -> Figure:
+    """What the cathode hands to the cell: E_eq(x) and V(x)."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    removed = 1 - table["Li content x [1]"]
+    computed = table[table["On hull [1]"] > 0] if "On hull [1]" in table else table
+    axes[0].plot(removed, table["Equilibrium potential [V]"], "-", color="tab:blue")
+    axes[0].set(ylabel="equilibrium potential [V vs Li]")
+    start = float(table.loc[table["Li content x [1]"].idxmax(), "Volume [m3]"])
+    axes[1].plot(removed, 100 * (table["Volume [m3]"] / start - 1), "-", color="tab:red")
+    axes[1].plot(1 - computed["Li content x [1]"], 100 * (computed["Volume [m3]"] / start - 1), "o", color="tab:red", ms=4)
+    axes[1].set(ylabel=f"volume change [%] of {start / CUBIC_ANGSTROM:.2f} Å$^3$")
+    for ax in axes:
+        ax.set_xlabel("Li removed")
+    return figure
+
+
+def plot_overview(cases: list[Case]) -> Figure:
+    """The picture of the README: the running crack of the slowest bare case, and every overpotential."""
+    case = cases[0]
+    points, triangles, frames = read_fields(case.fields)
+    history = case.history
+    half = 0.5 * (1 + history["Contact fraction [1]"].min())
+    lost = history[history["Contact fraction [1]"] < half]
+    time = float((lost if len(lost) else history)["Time [s]"].iloc[0 if len(lost) else -1])
+    frame = min(frames, key=lambda item: abs(item.time - time))
+    figure, axes = plt.subplots(1, 4, figsize=(15, 3.6), width_ratios=[1, 1, 1, 1.35], layout="constrained")
+    for ax, what in zip(axes, PANELS, strict=False):
+        draw_field(ax, points, triangles, frame, what)
+        ax.set_title(what[1])
+    axes[0].set_ylabel(f"{case.title}, t = {frame.time:.0f} s\ny [µm]")
+    draw_overpotential(axes[3], cases)
+    axes[3].set_title("contact loss raises the overpotential (○ crack starts)")
+    return figure

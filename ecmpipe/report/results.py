@@ -1,0 +1,66 @@
+"""Reads what the stages left under ``results/`` for the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import meshio
+import numpy as np
+import pandas as pd
+
+from ecmpipe.cards import FemSummaryCard, read_card, read_curve
+from ecmpipe.errors import CardError
+
+
+@dataclass(frozen=True)
+class Case:
+    """One finite-element run."""
+
+    filler: str
+    c_rate: float
+    name: str
+    history: pd.DataFrame
+    summary: FemSummaryCard
+    fields: Path
+
+    @property
+    def title(self) -> str:
+        """How the case is named in figures."""
+        return f"{self.c_rate:g} C" + ("" if self.filler == "none" else f", {self.filler} filler")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The fields of one time."""
+
+    time: float
+    point_data: dict[str, np.ndarray]
+
+
+def read_case(folder: Path) -> Case:
+    """The case that lies in ``results/fem/{filler}/{c_rate}C``."""
+    filler, rate = folder.parent.name, folder.name.removesuffix("C")
+    return Case(
+        filler=filler,
+        c_rate=float(rate),
+        name=f"{filler}/{folder.name}",
+        history=read_curve(folder / "history.csv", ["Time [s]", "Throughput Q [1]", "Overpotential [V]"]),
+        summary=read_card(FemSummaryCard, folder / "summary.json"),
+        fields=folder / "fields.xdmf",
+    )
+
+
+def read_fields(path: Path) -> tuple[np.ndarray, np.ndarray, list[Frame]]:
+    """Points (n, 2) in m, triangles (m, 3) and the frames of an XDMF time series."""
+    try:
+        with meshio.xdmf.TimeSeriesReader(path) as reader:
+            points, cells = reader.read_points_cells()
+            frames = []
+            for index in range(reader.num_steps):
+                time, point_data, _ = reader.read_data(index)
+                frames.append(Frame(time, point_data))
+    except (OSError, KeyError, meshio.ReadError) as error:
+        raise CardError(f"{path}: not a readable field file ({error}); delete it and rerun the step that makes it") from None
+    triangles = np.vstack([block.data for block in cells if block.type == "triangle"])
+    return points[:, :2], triangles, frames

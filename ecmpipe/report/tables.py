@@ -1,0 +1,119 @@
+"""The tables of the report: the SI's value beside this run's, Tables S2 and S3, Table 2, and the cracks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ecmpipe.units import HOUR
+
+Row = tuple[str, str, str, str]
+VOIGT = (("C11", 0, 0), ("C12", 0, 1), ("C13", 0, 2), ("C33", 2, 2), ("C44", 3, 3), ("C66", 5, 5))
+
+
+def comparison_rows(summary: dict[str, Any]) -> list[Row]:
+    """Quantity, printed in the SI, this run, engine."""
+    printed, engines, dft = summary["printed in the SI"], summary["engines"], summary["dft"]
+    rows: list[Row] = []
+    for polymer in summary["hyperelastic"]:
+        if (reference := printed.get(f"density_{polymer}")) is not None:
+            here = summary["hyperelastic"][polymer]["density [kg.m-3]"]
+            rows.append((f"density of {polymer}", f"{reference / 1e3:.2f} g/cm³", f"{here / 1e3:.3f} g/cm³", engines["md"]))
+    for rate in (1, 5, 10):
+        case = summary["fem"].get(f"none/{rate}C")
+        if case is not None:
+            time = printed[f"crack_time_{rate}c"]
+            rows.append(
+                (
+                    f"crack at {rate} C",
+                    f"t = {time:.0f} s (Q = {time * rate / HOUR:.3f})",
+                    f"starts at {_onset(case)}",
+                    engines["fem"],
+                )
+            )
+    rows += [
+        (
+            "state at 600 s, 1 C",
+            "intact (Fig. S1)",
+            "intact" if _intact(summary, printed["intact_time_1c"]) else "cracked",
+            engines["fem"],
+        ),
+        ("E of NCM811", "Table S2, values not public", _gpa(dft["ncm811"]["youngs_modulus [Pa]"]), engines["dft"]),
+        ("E of LGPS", "Table S3, values not public", _gpa(dft["lgps"]["youngs_modulus [Pa]"]), engines["dft"]),
+        (
+            "volume change of NCM811, fully charged",
+            "used, not printed",
+            f"{100 * dft['ncm811']['volume change at x = 0 [1]']:.1f} %",
+            engines["dft"],
+        ),
+        (
+            "mean equilibrium potential",
+            "used, not printed",
+            f"{dft['ncm811']['mean equilibrium potential [V]']:.2f} V",
+            engines["dft"],
+        ),
+    ]
+    return rows
+
+
+def _intact(summary: dict[str, Any], time: float) -> bool:
+    onset = summary["fem"].get("none/1C", {}).get("onset time [s]")
+    return onset is None or onset > time
+
+
+def _onset(case: dict[str, Any]) -> str:
+    if case["onset time [s]"] is None:
+        return "never"
+    return f"t = {case['onset time [s]']:.0f} s (Q = {case['onset throughput [1]']:.3f})"
+
+
+def _gpa(value: float) -> str:
+    return f"{value / 1e9:.1f} GPa"
+
+
+def elastic_tables(summary: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Tables S2 and S3: constants and moduli in GPa, Poisson's ratio."""
+    tables = []
+    for name, material in summary["dft"].items():
+        stiffness = material["stiffness matrix [Pa]"]
+        rows = [(label, f"{stiffness[i][j] / 1e9:.1f}") for label, i, j in VOIGT]
+        rows += [(letter, f"{material[key] / 1e9:.1f}") for letter, key in _MODULI]
+        rows.append(("ν", f"{material['poisson_ratio [1]']:.3f}"))
+        tables.append((name, rows))
+    return tables
+
+
+_MODULI = (("K", "bulk_modulus [Pa]"), ("G", "shear_modulus [Pa]"), ("E", "youngs_modulus [Pa]"))
+
+
+def hyperelastic_rows(summary: dict[str, Any]) -> list[list[str]]:
+    """Table 2 with what a reader must know of it: the rate, and whether C10 and C01 can be told apart."""
+    rows = []
+    for name, card in summary["hyperelastic"].items():
+        rows.append(
+            [
+                name,
+                *(f"{card[key] / 1e6:.0f}" for key in ("C10 [Pa]", "C01 [Pa]", "kappa [Pa]", "Shear modulus [Pa]", "Young's modulus [Pa]")),
+                f"{card['Strain rate [s-1]']:.0e}",
+                "yes" if card["identifiable"] else "no",
+                f"{card['density [kg.m-3]'] / 1e3:.3f}",
+            ]
+        )
+    return rows
+
+
+def fracture_rows(summary: dict[str, Any]) -> list[list[str]]:
+    """One row per finite-element case."""
+    rows = []
+    for name, case in summary["fem"].items():
+        rows.append(
+            [
+                name,
+                _onset(case),
+                f"{case['contact fraction at end [1]']:.2f}",
+                f"{1e3 * case['largest overpotential [V]']:.0f} mV",
+                f"{case['throughput at end [1]']:.3f}",
+                case["end_reason"],
+                f"{case['largest Li imbalance [1]']:.0e}",
+            ]
+        )
+    return rows

@@ -1,0 +1,72 @@
+"""The settings tree: one section per stage, and the parameters of the physics. Validated once, frozen, never re-read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import model_validator
+
+from ecmpipe.errors import SettingsError
+from ecmpipe.settings.base import Model, validate
+from ecmpipe.settings.dft import DftParameters, DftSettings
+from ecmpipe.settings.fem import FemParameters, FemSettings, check_fillers
+from ecmpipe.settings.hyperelastic import HyperelasticSettings
+from ecmpipe.settings.md import MdParameters, MdSettings, equilibrate_step
+from ecmpipe.settings.report import ReportParameters, ReportSettings
+
+
+class Parameters(Model):
+    """Every number of the physics, by the stage that reads it."""
+
+    dft: DftParameters
+    md: MdParameters
+    fem: FemParameters
+    report: ReportParameters
+
+
+class Settings(Model):
+    """Everything a user can set."""
+
+    parameters: Parameters
+    dft: DftSettings
+    md: MdSettings
+    hyperelastic: HyperelasticSettings
+    fem: FemSettings
+    report: ReportSettings
+
+    @model_validator(mode="after")
+    def _stages_agree(self) -> Settings:
+        check_fillers(self.fem, self.md.polymers)
+        for polymer in self.md.polymers:
+            equilibrate_step(self, polymer)
+        return self
+
+    @model_validator(mode="after")
+    def _fillers_are_polymers(self) -> Settings:
+        check_fillers(self.fem, self.md.polymers)
+        return self
+
+
+def read_settings(files: list[Path]) -> Settings:
+    """Merge YAML files in order, later ones over earlier ones, and validate the result."""
+    merged: dict[str, Any] = {}
+    for path in files:
+        try:
+            layer = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise SettingsError(f"{path}: no such settings file") from None
+        except yaml.YAMLError as error:
+            raise SettingsError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+        merged = _merge(merged, layer or {})
+    return validate(Settings, merged)
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged

@@ -1,0 +1,124 @@
+"""The base of every settings model, and the one-line errors made of pydantic's.
+
+Dimensional keys carry their unit in brackets, in the form ``strain_rate [s-1]``; a number of the
+physics is a `Parameter`: value, unit, label and source.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from ecmpipe.errors import SettingsError
+
+Label = Literal["printed", "computed", "literature", "assumed", "calibrated"]
+
+
+class Model(BaseModel):
+    """A frozen record that refuses unknown keys, infinities and NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, serialize_by_alias=True)
+
+    def canonical(self) -> str:
+        """One sorted JSON text: equal settings give equal text, whatever the order or notation they came in."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+
+class Step(Model):
+    """Exactly what one workflow step reads; its canonical text is the step's rerun trigger.
+
+    ``version`` is raised by hand when the code of the stage changes what a step computes.
+    """
+
+    version: int
+
+
+class Parameter(Model):
+    """A number of the physics with its address."""
+
+    value: float
+    unit: str
+    label: Label
+    source: str
+
+
+def _refuse_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a truth value stands where a number belongs")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_refuse_bool)]
+Count = Annotated[int, BeforeValidator(_refuse_bool)]
+
+
+def quantity(unit: str, *, gt: float | None = None, ge: float | None = None, lt: float | None = None, le: float | None = None):
+    """A `Parameter` field with a fixed unit and a range; the value is never converted silently."""
+
+    def check(parameter: Parameter) -> Parameter:
+        if parameter.unit != unit:
+            raise ValueError(f"unit '{parameter.unit}' given, '{unit}' expected: convert the value and write the unit '{unit}'")
+        value = parameter.value
+        for word, limit, holds in (
+            ("above", gt, gt is None or value > gt),
+            ("at least", ge, ge is None or value >= ge),
+            ("below", lt, lt is None or value < lt),
+            ("at most", le, le is None or value <= le),
+        ):
+            if not holds:
+                raise ValueError(f"value {value:g} {unit} must be {word} {limit:g} {unit}")
+        return parameter
+
+    return Annotated[Parameter, AfterValidator(check)]
+
+
+def validate(model: type[Model], data: Any, *, where: str = "") -> Any:
+    """Validate ``data`` as ``model``; a failure is one `SettingsError` of one line per problem."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        lines = [_explain(item, model, where) for item in error.errors(include_url=False)]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _explain(item: dict[str, Any], model: type[Model], where: str) -> str:
+    location = [str(part) for part in item["loc"]]
+    key = ".".join(([where] if where else []) + location) or "settings"
+    given = _short(item.get("input"))
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        known = known_keys(model, location[:-1])
+        near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
+        remedy = f"did you mean '{near[0]}'?" if near else f"known keys here: {', '.join(known)}"
+        return f"{key}: unknown key (value {given}); {remedy}"
+    if item["type"] == "missing":
+        return f"{key}: missing; add it (inputs/default.yaml and inputs/parameters.yaml show every key)"
+    return f"{key}: {given} is not accepted: {message[0].lower()}{message[1:]}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def known_keys(model: Any, path: list[str]) -> list[str]:
+    """The keys that the model at ``path`` accepts; empty when the path leaves the models."""
+    here = model
+    for part in path:
+        here = _bare(here)
+        fields = getattr(here, "model_fields", None)
+        if fields is None:  # dict[str, M] or list[M]: the key or index is anyone's
+            here = next(reversed(get_args(here)), None)
+        else:
+            here = next((field.annotation for name, field in fields.items() if part in (name, field.alias)), None)
+    return [field.alias or name for name, field in getattr(_bare(here), "model_fields", {}).items()]
+
+
+def _bare(annotation: Any) -> Any:
+    """An annotation without ``Annotated`` and without ``| None``."""
+    while get_origin(annotation) is Annotated or type(None) in get_args(annotation):
+        annotation = next(item for item in get_args(annotation) if item is not type(None))
+    return annotation

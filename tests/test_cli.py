@@ -1,0 +1,56 @@
+"""The command line: errors meant for the user are bare lines, and every command's function exists and is typed."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import typing
+from pathlib import Path
+
+import pytest
+
+from ecmpipe.cli import COMMANDS, main
+from ecmpipe.provenance import hash_file
+from ecmpipe.settings import fem, read_settings
+from ecmpipe.settings.base import Step
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_a_typed_function(command: str) -> None:
+    module, name = COMMANDS[command].split(":")
+    function = getattr(importlib.import_module(module), name)
+    hints = typing.get_type_hints(function)
+    parameters = inspect.signature(function).parameters
+    assert set(parameters) <= set(hints) and inspect.getdoc(function)
+    if "step" in parameters:
+        assert issubclass(hints["step"], Step)
+
+
+def test_a_step_that_is_not_json_is_a_settings_error(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["report-page", "--step", "{", "--summary", "x", "--figures", "x", "--parameters", "x", "--output", "x"]
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith("error: step: not valid JSON")
+
+
+def test_a_missing_input_is_one_line_and_exit_code_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    step = json.dumps({"version": 1, "settings": {"dots_per_inch": 100}, "printed": printed()})
+    arguments = ["report-figures", "--step", step, "--cases", str(tmp_path / "none/1C/history.csv"), "--curves", "--fits"]
+    assert main([*arguments, "--delithiation", "x.csv", "--output", str(tmp_path / "overview.png")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "overview.png").exists()
+
+
+def printed() -> dict:
+    number = {"value": 1.0, "unit": "s", "label": "printed", "source": "test"}
+    return dict.fromkeys(("intact_time_1c", "crack_time_1c", "crack_time_5c", "crack_time_10c"), number)
+
+
+def test_provenance_tells_settings_inputs_and_result(finished_run: tuple[Path, dict[str, str]]) -> None:
+    folder, _ = finished_run
+    result = folder / "results/fem/none/parameters.json"
+    record = json.loads(result.with_name(result.name + ".provenance.json").read_text())
+    assert record["sha256"] == hash_file(result)
+    assert record["inputs"]["results/dft/lgps/elastic.json"] == hash_file(folder / "results/dft/lgps/elastic.json")
+    settings = read_settings([folder / "inputs" / name for name in ("parameters.yaml", "default.yaml", "test.yaml")])
+    assert record["step"] == json.loads(fem.parameters_step(settings, "none").canonical())

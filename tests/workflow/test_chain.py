@@ -1,0 +1,118 @@
+"""The whole chain on small sizes, and which steps an edit reruns."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.conftest import copy_project, snakemake
+
+Run = tuple[Path, dict[str, str]]
+REPORT = {"report_figures", "report_summary", "report_page", "all"}
+
+
+def planned(run: Run, *edits: str) -> set[str]:
+    """The jobs that a dry run plans after ``edits`` (YAML texts laid over inputs/test.yaml), as ``rule wildcards``."""
+    folder, env = run
+    overlays = []
+    for number, text in enumerate(edits):
+        overlay = folder / f"edit_{number}.yaml"
+        overlay.write_text(text)
+        overlays.append(overlay.name)
+    done = snakemake(folder, "-n", "--profile", "profiles/local", "--configfile", "inputs/test.yaml", *overlays, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = set()
+    for block in re.split(r"\n(?=\[?(?:localrule|rule) )|\n\n", done.stdout + done.stderr):
+        name = re.search(r"^(?:local)?rule (\w+):", block, re.MULTILINE)
+        if name:
+            wildcards = re.search(r"^ +wildcards: (.*)$", block, re.MULTILINE)
+            values = sorted(part.split("=")[1] for part in wildcards.group(1).split(", ")) if wildcards else []
+            jobs.add(" ".join([name.group(1), *values]))
+    return jobs
+
+
+def test_the_chain_reaches_the_report(finished_run: Run) -> None:
+    folder, _ = finished_run
+    summary = json.loads((folder / "results/report/summary.json").read_text())
+    assert set(summary) >= {"engines", "dft", "hyperelastic", "fem"}
+    assert summary["dft"]["ncm811"]["youngs_modulus [Pa]"] > 0
+    assert summary["hyperelastic"]["polyamide"]["C10 [Pa]"] + summary["hyperelastic"]["polyamide"]["C01 [Pa]"] > 0
+    for name, case in summary["fem"].items():
+        assert case["largest Li imbalance [1]"] <= 1e-10, name
+        assert 0 <= case["contact fraction at end [1]"] <= 1
+        assert {"onset throughput [1]", "onset time [s]", "largest overpotential [V]"} <= set(case)
+    page = (folder / "results/report/index.html").read_text()
+    assert "http://" not in page and "https://" not in page
+    assert page.count("data:image/png") == len(list((folder / "results/report/figures").glob("*.png")))
+
+
+def test_contact_falls_and_the_overpotential_grows_with_the_rate(finished_run: Run) -> None:
+    folder, _ = finished_run
+    one, five = (pd.read_csv(folder / f"results/fem/none/{rate}C/history.csv") for rate in (1, 5))
+    for table in (one, five):
+        assert (table["Contact fraction [1]"].diff().dropna() <= 1e-12).all()
+        assert table["Largest crack field d [1]"].between(0, 1 + 1e-6).all()
+    early = 0.1
+    eta = [table.loc[(table["Throughput Q [1]"] - early).abs().idxmin(), "Overpotential [V]"] for table in (one, five)]
+    assert 0 < eta[0] < eta[1]
+
+
+def test_every_result_carries_its_provenance(finished_run: Run) -> None:
+    folder, _ = finished_run
+    results = [path for path in (folder / "results").rglob("*.json") if "work" not in path.parts and ".provenance" not in path.name]
+    assert results
+    for path in results:
+        record = json.loads(path.with_name(path.name + ".provenance.json").read_text())
+        assert {"command", "step", "inputs", "engine", "packages", "host", "wall [s]", "sha256"} <= set(record), path
+
+
+def test_a_second_run_plans_nothing(finished_run: Run) -> None:
+    assert planned(finished_run) == set()
+
+
+def test_u_of_nickel_touches_ncm811_and_what_follows(finished_run: Run) -> None:
+    jobs = planned(finished_run, "parameters: {dft: {hubbard_u_ni: {value: 6.7}}}")
+    assert jobs == REPORT | {
+        "dft_inputs bulk ncm811",
+        "dft_inputs ncm811 surface",
+        "dft_run ncm811 relaxation",
+        "dft_run ncm811 strains",
+        "dft_run ncm811 surface",
+        "dft_delithiation ncm811",
+        "dft_crystal ncm811",
+        "dft_elastic ncm811",
+        "dft_surfaces",
+        "fem_parameters none",
+        "fem_parameters pdms",
+        "fem_run 1 none",
+        "fem_run 5 none",
+        "fem_run 1 pdms",
+    }
+
+
+def test_strain_rate_of_pdms_touches_its_pulls_its_fit_its_cells(finished_run: Run) -> None:
+    jobs = planned(finished_run, "md: {polymers: {pdms: {'strain_rate [s-1]': 2.0e+11}}}")
+    assert jobs == REPORT | {"md_tensile 0 pdms x", "hyperelastic_fit pdms", "fem_parameters pdms", "fem_run 1 pdms"}
+
+
+def test_one_more_rate_is_one_more_case(finished_run: Run) -> None:
+    jobs = planned(finished_run, "fem: {'c_rates [h-1]': {none: [1, 5, 10]}}")
+    assert jobs == REPORT | {"fem_run 10 none"}
+
+
+def test_notation_and_style_rerun_what_they_must(finished_run: Run) -> None:
+    assert planned(finished_run, "parameters: {dft: {cutoff_energy: {value: 500.0}}}") == set()
+    assert planned(finished_run, "md: {polymers: {pdms: {'strain_rate [s-1]': 1e11}}}") == set()
+    assert planned(finished_run, "report: {dots_per_inch: 120}") == {"report_figures", "report_page", "all"}
+
+
+@pytest.mark.parametrize("arguments", [("--profile", "slurm", "-n"), ("--profile", "slurm", "-n", "--configfile", "inputs/paper.yaml")])
+def test_the_literal_slurm_command_plans(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = snakemake(copy_project(tmp_path), *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    tensile = re.search(r"^md_tensile +(\d+)", done.stdout + done.stderr, re.MULTILINE)
+    assert tensile and int(tensile.group(1)) == (60 if "inputs/paper.yaml" in arguments else 6)

@@ -1,0 +1,106 @@
+"""Broken settings: one line that names key, value and remedy, exit code 2, and nothing started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ecmpipe.check import BASE
+from ecmpipe.cli import main
+from ecmpipe.settings import read_settings
+from tests.conftest import copy_project, snakemake
+
+NCM = "dft.materials.ncm811"
+BROKEN = {
+    "unknown key": ("md: {polymers: {pdms: {strain_rat: 1e9}}}", ["md.polymers.pdms.strain_rat", "1e9", "strain_rate [s-1]"]),
+    "key without unit": ("fem: {geometry: {width: 3e-6}}", ["fem.geometry.width", "3e-6", "width [m]"]),
+    "wrong unit of a parameter": (
+        "parameters: {fem: {diffusivity_cathode: {unit: cm2.s-1}}}",
+        ["parameters.fem.diffusivity_cathode", "cm2.s-1", "m2.s-1"],
+    ),
+    "wrong unit in a key": ("md: {dynamics: {'cutoff [nm]': 0.85}}", ["md.dynamics.cutoff [nm]", "0.85", "cutoff [m]"]),
+    "negative length": ("fem: {geometry: {'width [m]': -3.0e-6}}", ["fem.geometry.width [m]", "-3e-06", "greater than 0"]),
+    "empty C-rate list": ("fem: {'c_rates [h-1]': {none: []}}", ["fem.c_rates [h-1]", "[]", "at least one C-rate"]),
+    "C-rate of zero": ("fem: {'c_rates [h-1]': {none: [0]}}", ["fem.c_rates [h-1].none", "0", "greater than 0"]),
+    "missing structure file": (
+        "dft: {materials: {ncm811: {crystal: inputs/structures/nowhere.yaml}}}",
+        [f"{NCM}.crystal", "nowhere.yaml", "no such file"],
+    ),
+    "missing polymer file": (
+        "md: {polymers: {pdms: {description: pdms.yaml}}}",
+        ["md.polymers.pdms.description", "pdms.yaml", "no such file"],
+    ),
+    "text where a number belongs": ("md: {replicas: many}", ["md.replicas", "many", "integer"]),
+    "truth value where a number belongs": ("fem: {geometry: {'width [m]': yes}}", ["fem.geometry.width [m]", "true", "number"]),
+    "unknown engine": ("dft: {engine: vaps}", ["dft.engine", "vaps", "'ase' or 'vasp'"]),
+    "negative U": ("parameters: {dft: {hubbard_u_ni: {value: -6.8}}}", ["parameters.dft.hubbard_u_ni", "-6.8", "at least 0"]),
+    "unknown label": (
+        "parameters: {fem: {mobile_fraction: {label: guessed}}}",
+        ["parameters.fem.mobile_fraction.label", "guessed", "printed"],
+    ),
+    "unknown filler": ("fem: {'c_rates [h-1]': {nylon: [1]}}", ["fem.c_rates [h-1].nylon", "unknown filler", "polyamide"]),
+    "unknown axis": ("md: {axes: [x, w]}", ["md.axes", "w", "'x', 'y' or 'z'"]),
+    "infinite number": ("fem: {time: {'step [1]': .inf}}", ["fem.time.step [1]", "Infinity", ""]),
+    "section emptied": ("dft: null", ["dft", "null", ""]),
+    "not YAML": ("fem: {time: [", ["not valid YAML"]),
+}
+
+
+@pytest.fixture
+def in_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.usefixtures("in_root")
+def test_broken_settings_are_one_clear_line(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, expected = BROKEN[name]
+    overlay = tmp_path / "broken.yaml"
+    overlay.write_text(text)
+    assert main(["check", "--overlay", str(overlay)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    for part in expected:
+        assert part in lines[0], lines[0]
+
+
+@pytest.mark.usefixtures("in_root")
+@pytest.mark.parametrize("notation", ["1e8", "1.0e8", "1.0e+8", "100000000", "'1e8'"])
+def test_notations_of_one_number_are_one_number(notation: str, tmp_path: Path) -> None:
+    overlay = tmp_path / "rate.yaml"
+    overlay.write_text(f"md: {{polymers: {{pdms: {{'strain_rate [s-1]': {notation}}}}}}}")
+    settings = read_settings([*BASE, overlay])
+    reference = tmp_path / "reference.yaml"
+    reference.write_text("md: {polymers: {pdms: {'strain_rate [s-1]': 100000000.0}}}")
+    assert settings.canonical() == read_settings([*BASE, reference]).canonical()
+
+
+@pytest.mark.usefixtures("in_root")
+@pytest.mark.parametrize("overlay", ["inputs/test.yaml", "inputs/paper.yaml"])
+def test_shipped_overlays_are_sound(overlay: str) -> None:
+    assert main(["check", "--overlay", overlay]) == 0
+
+
+@pytest.mark.usefixtures("in_root")
+def test_order_of_keys_does_not_matter(tmp_path: Path) -> None:
+    turned = []
+    for path in BASE:
+        data = yaml.safe_load(path.read_text())
+        copy = tmp_path / path.name
+        copy.write_text(yaml.safe_dump({key: data[key] for key in reversed(data)}, sort_keys=True))
+        turned.append(copy)
+    assert read_settings(turned).canonical() == read_settings(BASE).canonical()
+
+
+def test_snakemake_refuses_broken_settings_before_it_plans(tmp_path: Path) -> None:
+    folder = copy_project(tmp_path)
+    (folder / "broken.yaml").write_text(BROKEN["negative length"][0])
+    done = snakemake(folder, "--cores", "1", "--configfile", "broken.yaml")
+    assert done.returncode == 2
+    errors = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and "fem.geometry.width [m]" in errors[0]
+    assert "Traceback" not in done.stderr
+    assert not (folder / "results").exists()

@@ -1,0 +1,50 @@
+import sys
+from pathlib import Path
+
+from ecmpipe.errors import SettingsError
+from ecmpipe.progress import ProgressHandler
+from ecmpipe.settings import dft, fem, hyperelastic, md
+from ecmpipe.settings import report as report_settings
+from ecmpipe.settings.freeze import frozen_settings
+
+try:
+    SETTINGS = frozen_settings(config, main=workflow.is_main_process)
+except SettingsError as error:
+    # One line per problem and exit code 2, before any job is planned.
+    print(*(f"error: {line}" for line in str(error).splitlines()), sep="\n", file=sys.stderr)
+    sys.exit(2)
+
+ECMPIPE = f"'{sys.executable}' -m ecmpipe"
+MATERIALS = list(SETTINGS.dft.materials)
+POLYMERS = list(SETTINGS.md.polymers)
+CASES = fem.cases(SETTINGS)
+VASP_FILES = ["INCAR", "KPOINTS", "POSCAR", "POTCAR.spec"]
+VASP_INPUTS = expand("results/dft/{material}/vasp/{system}/{file}", material=MATERIALS, system=["bulk", "surface"], file=VASP_FILES)
+
+
+wildcard_constraints:
+    material="|".join(MATERIALS),
+    system="bulk|surface",
+    batch="[A-Za-z0-9_.-]+",
+    polymer="|".join(POLYMERS),
+    axis="[xyz]",
+    replica=r"\d+",
+    filler="|".join(["none", *POLYMERS]),
+    c_rate="[0-9.]+",
+
+
+def run_results(group):
+    """The run files of one group of one material, as an input function."""
+    return lambda wildcards: [
+        f"results/dft/{wildcards.material}/runs/{batch}.json" for batch in dft.batches_of(SETTINGS, wildcards.material, group)
+    ]
+
+
+def upstream_runs(wildcards):
+    """The run files that a batch starts from."""
+    needed = dft.batches(SETTINGS, wildcards.material)[wildcards.batch]
+    return [f"results/dft/{wildcards.material}/runs/{batch}.json" for batch in needed]
+
+
+if workflow.is_main_process:
+    logger.addHandler(ProgressHandler(Path("results/benchmarks"), Path("workflow/costs.csv")))

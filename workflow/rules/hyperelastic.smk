@@ -1,0 +1,21 @@
+rule hyperelastic_fit:
+    localrule: True
+    input:
+        cell="results/md/{polymer}/equilibrated.json",
+        runs=expand(
+            "results/md/{{polymer}}/tensile/{axis}_{replica}.csv", axis=SETTINGS.md.axes, replica=range(SETTINGS.md.replicas)
+        ),
+    output:
+        card="results/hyperelastic/{polymer}.json",
+        curve="results/hyperelastic/{polymer}_curve.csv",
+    params:
+        step=lambda wildcards: hyperelastic.fit_step(SETTINGS, wildcards.polymer).canonical(),
+    log:
+        "results/logs/hyperelastic/{polymer}.log",
+    benchmark:
+        "results/benchmarks/hyperelastic_fit/{polymer}.tsv"
+    message:
+        "Hyperelastic: fit S.37 to the {wildcards.polymer} curves"
+    shell:
+        "{ECMPIPE} hyperelastic-fit --step {params.step:q} --polymer {wildcards.polymer} --cell {input.cell} --runs {input.runs}"
+        " --output {output.card} --output-curve {output.curve} > {log} 2>&1"

@@ -1,0 +1,76 @@
+FITS = expand("results/hyperelastic/{polymer}.json", polymer=POLYMERS)
+HISTORIES = [f"results/fem/{filler}/{c_rate}C/history.csv" for filler, c_rate in CASES]
+SUMMARIES = [f"results/fem/{filler}/{c_rate}C/summary.json" for filler, c_rate in CASES]
+NAMES = ["overview", "overpotential", "stress_stretch", "delithiation"] + [f"fields_{filler}_{c_rate}C" for filler, c_rate in CASES]
+FIGURES = expand("results/report/figures/{name}.png", name=NAMES)
+
+
+rule report_figures:
+    localrule: True
+    input:
+        cases=HISTORIES,
+        fields=[path.replace("history.csv", "fields.xdmf") for path in HISTORIES],
+        summaries=SUMMARIES,
+        fits=FITS,
+        curves=expand("results/hyperelastic/{polymer}_curve.csv", polymer=POLYMERS),
+        delithiation="results/dft/ncm811/delithiation.csv",
+    output:
+        report(FIGURES, caption="../report/figure.rst", category="Figures"),
+    params:
+        step=lambda wildcards: report_settings.figures_step(SETTINGS).canonical(),
+    log:
+        "results/logs/report/figures.log",
+    benchmark:
+        "results/benchmarks/report_figures/all.tsv"
+    message:
+        "Report: draw the figures"
+    shell:
+        "{ECMPIPE} report-figures --step {params.step:q} --cases {input.cases} --curves {input.curves} --fits {input.fits}"
+        " --delithiation {input.delithiation} --output {output} > {log} 2>&1"
+
+
+rule report_summary:
+    localrule: True
+    input:
+        crystals=expand("results/dft/{material}/crystal.json", material=MATERIALS),
+        elastics=expand("results/dft/{material}/elastic.json", material=MATERIALS),
+        surfaces="results/dft/surfaces.json",
+        delithiation="results/dft/ncm811/delithiation.csv",
+        fits=FITS,
+        cases=SUMMARIES,
+        histories=HISTORIES,
+    output:
+        "results/report/summary.json",
+    params:
+        step=lambda wildcards: report_settings.summary_step(SETTINGS).canonical(),
+    log:
+        "results/logs/report/summary.log",
+    benchmark:
+        "results/benchmarks/report_summary/all.tsv"
+    message:
+        "Report: collect the headline numbers"
+    shell:
+        "{ECMPIPE} report-summary --step {params.step:q} --crystals {input.crystals} --elastics {input.elastics}"
+        " --surfaces {input.surfaces} --delithiation {input.delithiation} --fits {input.fits} --cases {input.cases}"
+        " --output {output} > {log} 2>&1"
+
+
+rule report_page:
+    localrule: True
+    input:
+        summary="results/report/summary.json",
+        figures=FIGURES,
+        parameters=expand("results/fem/{filler}/parameters.json", filler=list(dict.fromkeys(filler for filler, _ in CASES))),
+    output:
+        report("results/report/index.html", caption="../report/page.rst", category="Report"),
+    params:
+        step=lambda wildcards: report_settings.summary_step(SETTINGS).canonical(),
+    log:
+        "results/logs/report/page.log",
+    benchmark:
+        "results/benchmarks/report_page/all.tsv"
+    message:
+        "Report: write results/report/index.html"
+    shell:
+        "{ECMPIPE} report-page --step {params.step:q} --summary {input.summary} --figures {input.figures}"
+        " --parameters {input.parameters} --benchmarks results/benchmarks --output {output} > {log} 2>&1"
