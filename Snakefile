@@ -22,7 +22,7 @@ include: "workflow/rules/report.smk"
 
 rule all:
     default_target: True
-    localrule: True
     input:
         "results/report/index.html",
         VASP_INPUTS,
+    localrule: True

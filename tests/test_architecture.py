@@ -17,6 +17,7 @@ ONLY_IN = {
     "custodian": "engines",
     "torch": "engines",
     "chgnet": "engines",
+    "dftd3": "engines",
     "skfem": "fem",
     "numba": "fem",
     "snakemake": "nowhere",

@@ -43,7 +43,8 @@ def test_a_missing_input_is_one_line_and_exit_code_one(tmp_path: Path, capsys: p
 
 def printed() -> dict:
     number = {"value": 1.0, "unit": "s", "label": "printed", "source": "test"}
-    return dict.fromkeys(("intact_time_1c", "crack_time_1c", "crack_time_5c", "crack_time_10c"), number)
+    times = dict.fromkeys(("intact_time_1c", "crack_time_1c", "crack_time_5c", "crack_time_10c"), number)
+    return times | dict.fromkeys(("density_polyamide", "density_pdms"), number | {"unit": "kg.m-3"})
 
 
 def test_provenance_tells_settings_inputs_and_result(finished_run: tuple[Path, dict[str, str]]) -> None:

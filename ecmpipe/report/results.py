@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree.ElementTree import ParseError
 
 import meshio
 import numpy as np
@@ -60,7 +61,7 @@ def read_fields(path: Path) -> tuple[np.ndarray, np.ndarray, list[Frame]]:
             for index in range(reader.num_steps):
                 time, point_data, _ = reader.read_data(index)
                 frames.append(Frame(time, point_data))
-    except (OSError, KeyError, meshio.ReadError) as error:
+    except (OSError, KeyError, meshio.ReadError, ParseError) as error:
         raise CardError(f"{path}: not a readable field file ({error}); delete it and rerun the step that makes it") from None
     triangles = np.vstack([block.data for block in cells if block.type == "triangle"])
     return points[:, :2], triangles, frames

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ecmpipe.cards import CrystalCard, ElasticCard, HyperelasticCard, SurfacesCard, read_card, read_curve, write_json
 from ecmpipe.report.results import read_case
 from ecmpipe.settings.report import SummaryStep
@@ -38,8 +40,7 @@ def write_summary(
         "dft": materials,
         "hyperelastic": {name: _polymer(card) for name, card in polymers.items()},
         "fem": {case.name: case.summary.model_dump(mode="json") for case in runs},
-        "printed in the SI": {name: value["value"] for name, value in step.printed.model_dump(mode="json").items()}
-        | {f"density_{name}": parameter.value for name, parameter in step.densities.items()},
+        "printed in the SI": {name: value["value"] for name, value in step.printed.model_dump(mode="json").items()},
     }
     write_json(output, summary)
     return {"engine": "none"}
@@ -77,13 +78,17 @@ def _delithiation(path: Path) -> dict[str, Any]:
     voltage = table["Equilibrium potential [V]"].to_numpy()
     volume = table["Volume [m3]"].to_numpy()
     x = table["Li content x [1]"].to_numpy()
-    mean = float(((voltage[1:] + voltage[:-1]) / 2 * (x[1:] - x[:-1])).sum() / (x[-1] - x[0]))
     return {
         "energy at x = 1 [eV]": float(table["Energy [J]"].iloc[-1] / EV),
-        "mean equilibrium potential [V]": mean,
+        "mean equilibrium potential [V]": mean_over(x, voltage),
         "equilibrium potential range [V]": [float(voltage[-1]), float(voltage[0])],
         "volume change at x = 0 [1]": float(volume[0] / volume[-1] - 1),
     }
+
+
+def mean_over(x: np.ndarray, values: np.ndarray) -> float:
+    """The mean of tabulated ``values`` (n,) over ascending ``x`` (n,), by the trapezoidal rule."""
+    return float(np.trapezoid(values, x) / (x[-1] - x[0]))
 
 
 def _polymer(card: HyperelasticCard) -> dict[str, Any]:

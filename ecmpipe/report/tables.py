@@ -26,7 +26,7 @@ def comparison_rows(summary: dict[str, Any]) -> list[Row]:
                 (
                     f"crack at {rate} C",
                     f"t = {time:.0f} s (Q = {time * rate / HOUR:.3f})",
-                    f"starts at {_onset(case)}",
+                    _onset(case),
                     engines["fem"],
                 )
             )
@@ -63,7 +63,7 @@ def _intact(summary: dict[str, Any], time: float) -> bool:
 def _onset(case: dict[str, Any]) -> str:
     if case["onset time [s]"] is None:
         return "never"
-    return f"t = {case['onset time [s]']:.0f} s (Q = {case['onset throughput [1]']:.3f})"
+    return f"starts at t = {case['onset time [s]']:.0f} s (Q = {case['onset throughput [1]']:.3f})"
 
 
 def _gpa(value: float) -> str:

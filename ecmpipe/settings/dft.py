@@ -6,28 +6,21 @@ A run is one calculation (``li12``, ``strain_xx_0.005``, ``slab``); a batch is w
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from ecmpipe.errors import SettingsError
 from ecmpipe.settings.base import Count, Model, Number, Step, quantity
+from ecmpipe.settings.dft_materials import Kpoints, MaterialSettings
 
 if TYPE_CHECKING:
     from ecmpipe.settings import Settings
 
 VERSION = 1
 
-VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
 Group = Literal["relaxation", "strains", "surface"]
 System = Literal["bulk", "surface"]
-
-
-def _existing_file(path: str) -> str:
-    if not Path(path).is_file():
-        raise ValueError("no such file: write the path of a crystal file (see inputs/structures/), relative to the project's root")
-    return path
 
 
 def _factory(name: str) -> str:
@@ -35,94 +28,6 @@ def _factory(name: str) -> str:
     if not (colon and function.isidentifier() and all(part.isidentifier() for part in module.split("."))):
         raise ValueError("write it as module:factory, for example ase.calculators.emt:EMT")
     return name
-
-
-Whole = Annotated[Count, Field(ge=-50, le=50)]
-Repeat = Annotated[Count, Field(ge=1, le=50)]
-Charge = Annotated[Number, Field(ge=-4, le=7)]
-
-
-class Kpoints(Model):
-    """A k-point grid and its scheme."""
-
-    scheme: Literal["monkhorst", "gamma"]
-    grid: Annotated[list[Repeat], Field(min_length=3, max_length=3)]
-
-
-class BulkSettings(Model):
-    """The bulk cell's k-points; strains and delithiated cells take the same."""
-
-    kpoints: Kpoints
-
-
-class SlabSettings(Model):
-    """A slab: ``in_plane`` combines the two shortest in-plane vectors (shortest first) into a and b."""
-
-    miller: Annotated[list[Whole], Field(min_length=3, max_length=3)]
-    layers: Repeat
-    in_plane: Annotated[list[Annotated[list[Whole], Field(min_length=2, max_length=2)]], Field(min_length=2, max_length=2)]
-    sites: dict[str, dict[str, Count]] = Field(default_factory=dict)
-    intact: dict[str, Number] = Field(alias="intact bonds [angstrom]", default_factory=dict)
-    kpoints: Kpoints
-
-
-class DelithiationSettings(Model):
-    """The compositions, as Li atoms removed from the cell of ``of`` Li atoms."""
-
-    of: Repeat
-    removed: Annotated[list[Annotated[Count, Field(ge=0, le=500)]], Field(min_length=2)]
-    reference: str
-    reference_kpoints: Kpoints
-    points: Annotated[Count, Field(ge=11, le=2001)]
-    smallest_slope: Number = Field(alias="smallest slope of the potential [V]", gt=0, le=0.5)
-
-    @model_validator(mode="after")
-    def _both_ends(self) -> DelithiationSettings:
-        if sorted(set(self.removed)) != self.removed or self.removed[0] != 0 or self.removed[-1] != self.of:
-            raise ValueError(f"removed must rise from 0 to {self.of} without repeats, {self.removed} given")
-        return self
-
-
-class StrainSettings(Model):
-    """The strains of the elastic constants, on each of the six Voigt modes."""
-
-    magnitudes: Annotated[list[Annotated[Number, Field(ge=-0.05, le=0.05)]], Field(min_length=2)]
-    modes: Annotated[list[Literal["xx", "yy", "zz", "yz", "xz", "xy"]], Field(min_length=1)] = list(VOIGT)
-
-    @model_validator(mode="after")
-    def _both_signs(self) -> StrainSettings:
-        if 0 in self.magnitudes or min(self.magnitudes) > 0 or max(self.magnitudes) < 0:
-            raise ValueError(f"magnitudes must hold both signs and no zero, {self.magnitudes} given")
-        return self
-
-
-class MaterialSettings(Model):
-    """One crystal: what to build of it and what to calculate."""
-
-    crystal: Annotated[str, AfterValidator(_existing_file)]
-    supercell: Annotated[list[Repeat], Field(min_length=3, max_length=3)]
-    sites: dict[str, dict[str, Count]]
-    charges: dict[str, Charge]
-    compensating: str | None = None
-    closest: dict[str, Number] = Field(alias="closest pairs [angstrom]", default_factory=dict)
-    moments: dict[str, Number] = Field(alias="initial moments [bohr_magneton]", default_factory=dict)
-    potentials: dict[str, str]
-    formula_units: Repeat
-    bulk: BulkSettings
-    slab: SlabSettings
-    delithiation: DelithiationSettings | None = None
-    strains: StrainSettings
-
-    @model_validator(mode="after")
-    def _species(self) -> MaterialSettings:
-        for key in ("moments", "potentials"):
-            foreign = set(getattr(self, key)) - set(self.charges)
-            if foreign:
-                raise ValueError(f"{key} names {sorted(foreign)}, the charges name {sorted(self.charges)}")
-        missing = set(self.charges) - set(self.potentials)
-        if missing:
-            raise ValueError(f"potentials lacks {sorted(missing)}")
-        return self
 
 
 class Tolerances(Model):
@@ -219,7 +124,7 @@ class InputsStep(Step):
 class Task(Model):
     """One calculation of a batch; ``tolerance`` in eV/A, ``stress`` in GPa (None: the cell is fixed).
 
-    ``kpoints`` takes the place of the system's own where it is given.
+    ``kpoints`` takes the place of the system's own where it is given; ``rattle`` in A.
     """
 
     name: str
@@ -229,6 +134,7 @@ class Task(Model):
     mode: str | None = None
     strain: float | None = None
     kpoints: Kpoints | None = None
+    rattle: float = 0.0
 
 
 class RunStep(Step):
@@ -243,13 +149,14 @@ class RunStep(Step):
 
 
 class DelithiationStep(Step):
-    """What the delithiation curve reads besides its runs."""
+    """What the delithiation curve reads besides its runs; ``repeats``: conventional cells in the basal plane."""
 
     of: int
     reference: str
     points: int
     smallest_slope: float
     formula_units: int
+    repeats: int
 
 
 class CrystalStep(Step):
@@ -332,6 +239,7 @@ def delithiation_step(settings: Settings, material: str) -> DelithiationStep:
         points=delithiation.points,
         smallest_slope=delithiation.smallest_slope,
         formula_units=chosen.formula_units,
+        repeats=chosen.supercell[0] * chosen.supercell[1],
     )
 
 
@@ -417,7 +325,8 @@ def _electronic(settings: Settings, material: str, system: System) -> VaspInput:
 def _tasks(settings: Settings, material: str) -> list[Task]:
     chosen = _material(settings, material)
     limits = settings.dft.tolerances
-    tasks = [Task(name=bulk_name(settings, material), kind="bulk", tolerance=limits.bulk, stress=limits.stress)]
+    name, rattle = bulk_name(settings, material), chosen.bulk.rattle
+    tasks = [Task(name=name, kind="bulk", tolerance=limits.bulk, stress=limits.stress, rattle=rattle)]
     if chosen.delithiation:
         left = [chosen.delithiation.of - removed for removed in chosen.delithiation.removed if removed]
         tasks += [Task(name=f"li{n}", kind="delithiated", tolerance=limits.delithiation, stress=limits.stress) for n in left]

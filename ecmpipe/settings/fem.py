@@ -60,6 +60,7 @@ class FractureSettings(Model):
 
     model: Literal["AT2"]
     band_split: Literal["directional", "miehe"]
+    band_modulus: Literal["series", "own"] = Field(description="of the band: both neighbours in series, or each its own")
     bulk: Literal["elastic", "miehe"]
     gate: Literal["smooth", "d_only", "paper"]
     gate_start: Number = Field(alias="gate_start [1]", ge=0, lt=1, description="crack field where blocking begins")
@@ -102,6 +103,7 @@ class SolverSettings(Model):
     force_tolerance: Number = Field(alias="force_tolerance [1]", gt=0, le=1e-2)
     linear_tolerance: Number = Field(alias="linear_tolerance [1]", gt=0, le=0.1, description="of one Newton step of the displacement")
     charge_tolerance: Number = Field(alias="charge_tolerance [1]", gt=0, le=1e-6)
+    over_relaxation: Number = Field(alias="over_relaxation [1]", ge=1, lt=2, description="of d in the staggered loop")
     most_staggers: Count = Field(alias="most_staggers [1]", ge=1)
     most_staggers_in_jump: Count = Field(alias="most_staggers_in_jump [1]", ge=1)
     most_newton: Count = Field(alias="most_newton [1]", ge=1)

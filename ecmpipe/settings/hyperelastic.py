@@ -21,7 +21,6 @@ class HyperelasticSettings(Model):
     smallest_c10: Number = Field(alias="smallest_C10 [Pa]", gt=0, le=1e9)
     smallest_c01: Number = Field(alias="smallest_C01 [Pa]", ge=0, le=1e9)
     smallest_poisson_ratio: Number = Field(alias="smallest_poisson_ratio [1]", ge=-0.5, lt=0.5)
-    lateral_order: Count = Field(ge=1, le=5)
     largest_correlation: Number = Field(alias="largest_correlation [1]", gt=0, lt=1)
     largest_relative_error: Number = Field(alias="largest_relative_error [1]", gt=0, le=1)
 

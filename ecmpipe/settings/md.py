@@ -63,6 +63,13 @@ class MinimiseSettings(Model):
     iterations: Count = Field(ge=1, le=1_000_000)
 
 
+class EquilibriumSettings(Model):
+    """When the last stage counts as equilibrated: what is discarded of it, and how far its two halves may differ in density."""
+
+    discard: Number = Field(alias="discard [1]", ge=0, le=0.9)
+    drift: Number = Field(alias="drift [1]", gt=0, le=0.1)
+
+
 class DynamicsSettings(Model):
     """What every run of every polymer shares."""
 
@@ -131,7 +138,7 @@ class PolymerSettings(Model):
             raise ValueError(f"points ({self.points}) must be a multiple of chunks ({self.chunks})")
         _distinct([stage.name for stage in self.equilibration])
         if self.equilibration[-1].ensemble != "npt":
-            raise ValueError("the last stage of the equilibration must be 'npt': its second half gives the density")
+            raise ValueError("the last stage of the equilibration must be 'npt': it gives the density")
         return self
 
 
@@ -146,6 +153,7 @@ class MdSettings(Model):
     minimise: MinimiseSettings
     dynamics: DynamicsSettings
     push_off: PushOffSettings
+    equilibrium: EquilibriumSettings
     polymers: dict[PolymerName, PolymerSettings] = Field(min_length=1)
 
 
@@ -171,6 +179,7 @@ class EquilibrateStep(_MdStep):
     dynamics: DynamicsSettings
     minimise: MinimiseSettings
     push_off: PushOffSettings
+    equilibrium: EquilibriumSettings
     stages: list[StageSettings] = Field(min_length=1)
 
 
@@ -218,6 +227,7 @@ def equilibrate_step(settings: Settings, polymer: str) -> EquilibrateStep:
         dynamics=settings.md.dynamics,
         minimise=settings.md.minimise,
         push_off=settings.md.push_off,
+        equilibrium=settings.md.equilibrium,
         stages=stages,
     )
 

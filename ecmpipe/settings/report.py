@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from ecmpipe.settings.base import Count, Model, Parameter, Step, quantity
+from ecmpipe.settings.base import Count, Model, Step, quantity
 
 if TYPE_CHECKING:
     from ecmpipe.settings import Settings
@@ -23,6 +23,8 @@ class ReportSettings(Model):
 class ReportParameters(Model):
     """What the SI prints of its own results."""
 
+    density_polyamide: quantity("kg.m-3", gt=0)
+    density_pdms: quantity("kg.m-3", gt=0)
     intact_time_1c: quantity("s", gt=0)
     crack_time_1c: quantity("s", gt=0)
     crack_time_5c: quantity("s", gt=0)
@@ -40,7 +42,6 @@ class SummaryStep(Step):
     """What the summary and the page read."""
 
     printed: ReportParameters
-    densities: dict[str, Parameter]
 
 
 def figures_step(settings: Settings) -> FiguresStep:
@@ -50,4 +51,4 @@ def figures_step(settings: Settings) -> FiguresStep:
 
 def summary_step(settings: Settings) -> SummaryStep:
     """The step of rules ``report_summary`` and ``report_page``."""
-    return SummaryStep(version=VERSION, printed=settings.parameters.report, densities=settings.parameters.md.reference_density)
+    return SummaryStep(version=VERSION, printed=settings.parameters.report)

@@ -1,5 +1,4 @@
 rule fem_parameters:
-    localrule: True
     input:
         cathode_crystal="results/dft/ncm811/crystal.json",
         cathode_elastic="results/dft/ncm811/elastic.json",
@@ -9,12 +8,13 @@ rule fem_parameters:
         hyperelastic=lambda wildcards: [] if wildcards.filler == "none" else f"results/hyperelastic/{wildcards.filler}.json",
     output:
         "results/fem/{filler}/parameters.json",
-    params:
-        step=lambda wildcards: fem.parameters_step(SETTINGS, wildcards.filler).canonical(),
     log:
         "results/logs/fem/{filler}/parameters.log",
     benchmark:
         "results/benchmarks/fem_parameters/{filler}.tsv"
+    localrule: True
+    params:
+        step=lambda wildcards: fem.parameters_step(SETTINGS, wildcards.filler).canonical(),
     message:
         "FEM: every number of the {wildcards.filler} filler case, with its source"
     shell:
@@ -33,12 +33,12 @@ rule fem_run:
         fields="results/fem/{filler}/{c_rate}C/fields.xdmf",
         heavy="results/fem/{filler}/{c_rate}C/fields.h5",
         summary="results/fem/{filler}/{c_rate}C/summary.json",
-    params:
-        step=lambda wildcards: fem.run_step(SETTINGS, wildcards.filler, wildcards.c_rate).canonical(),
     log:
         "results/logs/fem/{filler}/{c_rate}C.log",
     benchmark:
         "results/benchmarks/fem_run/{filler}_{c_rate}C.tsv"
+    params:
+        step=lambda wildcards: fem.run_step(SETTINGS, wildcards.filler, wildcards.c_rate).canonical(),
     message:
         "FEM: charge at {wildcards.c_rate} C, filler {wildcards.filler}"
     shell:

@@ -1,19 +1,17 @@
 rule hyperelastic_fit:
-    localrule: True
     input:
         cell="results/md/{polymer}/equilibrated.json",
-        runs=expand(
-            "results/md/{{polymer}}/tensile/{axis}_{replica}.csv", axis=SETTINGS.md.axes, replica=range(SETTINGS.md.replicas)
-        ),
+        runs=expand("results/md/{{polymer}}/tensile/{axis}_{replica}.csv", axis=SETTINGS.md.axes, replica=range(SETTINGS.md.replicas)),
     output:
         card="results/hyperelastic/{polymer}.json",
         curve="results/hyperelastic/{polymer}_curve.csv",
-    params:
-        step=lambda wildcards: hyperelastic.fit_step(SETTINGS, wildcards.polymer).canonical(),
     log:
         "results/logs/hyperelastic/{polymer}.log",
     benchmark:
         "results/benchmarks/hyperelastic_fit/{polymer}.tsv"
+    localrule: True
+    params:
+        step=lambda wildcards: hyperelastic.fit_step(SETTINGS, wildcards.polymer).canonical(),
     message:
         "Hyperelastic: fit S.37 to the {wildcards.polymer} curves"
     shell:

@@ -1,16 +1,16 @@
 rule md_build:
-    localrule: True
     input:
         description=lambda wildcards: SETTINGS.md.polymers[wildcards.polymer].description,
     output:
         data="results/md/{polymer}/system.data",
         cell="results/md/{polymer}/cell.json",
-    params:
-        step=lambda wildcards: md.build_step(SETTINGS, wildcards.polymer).canonical(),
     log:
         "results/logs/md/{polymer}/build.log",
     benchmark:
         "results/benchmarks/md_build/{polymer}.tsv"
+    localrule: True
+    params:
+        step=lambda wildcards: md.build_step(SETTINGS, wildcards.polymer).canonical(),
     message:
         "MD: grow the {wildcards.polymer} box"
     shell:
@@ -25,12 +25,12 @@ rule md_equilibrate:
     output:
         data="results/md/{polymer}/equilibrated.data",
         cell="results/md/{polymer}/equilibrated.json",
-    params:
-        step=lambda wildcards: md.equilibrate_step(SETTINGS, wildcards.polymer).canonical(),
     log:
         "results/logs/md/{polymer}/equilibrate.log",
     benchmark:
         "results/benchmarks/md_equilibrate/{polymer}.tsv"
+    params:
+        step=lambda wildcards: md.equilibrate_step(SETTINGS, wildcards.polymer).canonical(),
     message:
         "MD: equilibrate the {wildcards.polymer} box"
     shell:
@@ -44,12 +44,12 @@ rule md_tensile:
         cell="results/md/{polymer}/equilibrated.json",
     output:
         curve="results/md/{polymer}/tensile/{axis}_{replica}.csv",
-    params:
-        step=lambda wildcards: md.tensile_step(SETTINGS, wildcards.polymer).canonical(),
     log:
         "results/logs/md/{polymer}/tensile/{axis}_{replica}.log",
     benchmark:
         "results/benchmarks/md_tensile/{polymer}_{axis}_{replica}.tsv"
+    params:
+        step=lambda wildcards: md.tensile_step(SETTINGS, wildcards.polymer).canonical(),
     message:
         "MD: pull {wildcards.polymer} along {wildcards.axis}, replica {wildcards.replica}"
     shell:

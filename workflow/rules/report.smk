@@ -6,7 +6,6 @@ FIGURES = expand("results/report/figures/{name}.png", name=NAMES)
 
 
 rule report_figures:
-    localrule: True
     input:
         cases=HISTORIES,
         fields=[path.replace("history.csv", "fields.xdmf") for path in HISTORIES],
@@ -16,12 +15,13 @@ rule report_figures:
         delithiation="results/dft/ncm811/delithiation.csv",
     output:
         report(FIGURES, caption="../report/figure.rst", category="Figures"),
-    params:
-        step=lambda wildcards: report_settings.figures_step(SETTINGS).canonical(),
     log:
         "results/logs/report/figures.log",
     benchmark:
         "results/benchmarks/report_figures/all.tsv"
+    localrule: True
+    params:
+        step=lambda wildcards: report_settings.figures_step(SETTINGS).canonical(),
     message:
         "Report: draw the figures"
     shell:
@@ -30,7 +30,6 @@ rule report_figures:
 
 
 rule report_summary:
-    localrule: True
     input:
         crystals=expand("results/dft/{material}/crystal.json", material=MATERIALS),
         elastics=expand("results/dft/{material}/elastic.json", material=MATERIALS),
@@ -41,12 +40,13 @@ rule report_summary:
         histories=HISTORIES,
     output:
         "results/report/summary.json",
-    params:
-        step=lambda wildcards: report_settings.summary_step(SETTINGS).canonical(),
     log:
         "results/logs/report/summary.log",
     benchmark:
         "results/benchmarks/report_summary/all.tsv"
+    localrule: True
+    params:
+        step=lambda wildcards: report_settings.summary_step(SETTINGS).canonical(),
     message:
         "Report: collect the headline numbers"
     shell:
@@ -56,19 +56,19 @@ rule report_summary:
 
 
 rule report_page:
-    localrule: True
     input:
         summary="results/report/summary.json",
         figures=FIGURES,
         parameters=expand("results/fem/{filler}/parameters.json", filler=list(dict.fromkeys(filler for filler, _ in CASES))),
     output:
         report("results/report/index.html", caption="../report/page.rst", category="Report"),
-    params:
-        step=lambda wildcards: report_settings.summary_step(SETTINGS).canonical(),
     log:
         "results/logs/report/page.log",
     benchmark:
         "results/benchmarks/report_page/all.tsv"
+    localrule: True
+    params:
+        step=lambda wildcards: report_settings.summary_step(SETTINGS).canonical(),
     message:
         "Report: write results/report/index.html"
     shell:

@@ -1,0 +1,1 @@
+"""First-principles stage: crystals, slabs, delithiation, elastic constants, surface energies."""

@@ -1,0 +1,117 @@
+"""VASP input files with the tags of the SI, from pymatgen's sets; written in every run, licence or not."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from pymatgen.core import Structure
+from pymatgen.io.vasp import Kpoints as KpointsFile
+from pymatgen.io.vasp import Poscar
+from pymatgen.io.vasp.sets import MPRelaxSet
+
+from ecmpipe.cards import read_card, whole_file
+from ecmpipe.dft.records import StructuresCard
+from ecmpipe.errors import SettingsError
+from ecmpipe.settings.dft import InputsStep, VaspInput
+from ecmpipe.settings.dft_materials import Kpoints
+
+NAMES = ("INCAR", "KPOINTS", "POSCAR", "POTCAR.spec")
+D_SHELL = 2  # LDAUL: U acts on d electrons
+LARGEST_L_MIXED = 4  # LMAXMIX for d electrons, else a restart does not continue the U run
+
+
+class VaspFiles:
+    """The texts of INCAR, KPOINTS and POSCAR, the potentials in POSCAR order, and ``order``: POSCAR atom -> structure atom."""
+
+    def __init__(self, files: dict[str, str], potentials: list[str], order: list[int]) -> None:
+        self.files = files
+        self.potentials = potentials
+        self.order = order
+
+
+def vasp_files(
+    structure: Structure,
+    electronic: VaspInput,
+    *,
+    tolerance: float,
+    steps: int,
+    cell_relaxes: bool,
+    polar: bool = False,
+    kpoints: Kpoints | None = None,
+) -> VaspFiles:
+    """The input files of one relaxation. Species stand in the order of electronegativity, U and moments follow them.
+
+    Every tag that the SI prints or that a modulus needs is set here; the rest is pymatgen's MPRelaxSet.
+    """
+    order = sorted(range(len(structure)), key=lambda k: (structure[k].specie.X, structure[k].specie.symbol, k))
+    placed = Structure.from_sites([structure[k] for k in order])
+    placed.remove_site_property("label") if "label" in placed.site_properties else None
+    present = list(dict.fromkeys(site.specie.symbol for site in placed))
+    hubbard = {element: value for element, value in electronic.hubbard_u.items() if element in present}
+    anion = present[-1]
+    tags: dict[str, Any] = {
+        "ENCUT": electronic.cutoff_energy,
+        "ISPIN": 2,
+        "MAGMOM": {element: electronic.moments.get(element, 0.0) for element in present},
+        "IBRION": 2,
+        "ISIF": 3 if cell_relaxes else 2,
+        "NSW": steps,
+        "EDIFF": 1e-6,
+        "EDIFFG": -tolerance,
+        "ISMEAR": 0,
+        "SIGMA": 0.05,
+        "LASPH": True,
+        "LREAL": False,
+        "LWAVE": False,
+        "LCHARG": False,
+        "LDAU": bool(hubbard),
+    }
+    if hubbard:
+        tags |= {
+            "LDAUTYPE": 2,
+            "LDAUU": {anion: hubbard},
+            "LDAUL": {anion: dict.fromkeys(hubbard, D_SHELL)},
+            "LDAUJ": {anion: dict.fromkeys(hubbard, 0)},
+            "LMAXMIX": LARGEST_L_MIXED,
+        }
+    if polar:
+        tags |= {"LDIPOL": True, "IDIPOL": 3, "DIPOL": [0.5, 0.5, 0.5]}
+    grid = kpoints or electronic.kpoints
+    make = KpointsFile.monkhorst_automatic if grid.scheme == "monkhorst" else KpointsFile.gamma_automatic
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns that potentials, functional and moments are the user's choice
+        made = MPRelaxSet(
+            placed,
+            user_incar_settings=tags | electronic.incar,
+            user_kpoints_settings=make(tuple(grid.grid)),
+            user_potcar_settings={element: electronic.potentials[element] for element in present},
+            user_potcar_functional=electronic.functional,
+            sort_structure=False,
+        )
+        incar, kpoints_text = made.incar.get_str(), str(made.kpoints)
+    files = {"INCAR": incar, "KPOINTS": kpoints_text, "POSCAR": Poscar(placed).get_str(significant_figures=12)}
+    return VaspFiles(files, [electronic.potentials[element] for element in present], order)
+
+
+def write_inputs(step: InputsStep, *, material: str, system: str, structures: Path, output: list[Path]) -> dict[str, Any]:
+    """Write INCAR, KPOINTS, POSCAR and POTCAR.spec of one of the four named systems (S: Methods, DFT)."""
+    unknown = [path.name for path in output if path.name not in NAMES]
+    if unknown or system not in ("bulk", "surface"):
+        raise SettingsError(f"dft-inputs: system '{system}' or file {unknown} is unknown; systems bulk, surface; files {', '.join(NAMES)}")
+    card = read_card(StructuresCard, structures)
+    cell = card.bulk if system == "bulk" else card.slab.cell
+    made = vasp_files(
+        cell.structure(),
+        step.electronic,
+        tolerance=step.tolerance,
+        steps=step.steps,
+        cell_relaxes=system == "bulk",
+        polar=system == "surface" and card.slab.polar,
+    )
+    texts = made.files | {"POTCAR.spec": "\n".join(made.potentials) + "\n"}
+    for path in output:
+        with whole_file(path) as partial:
+            partial.write_text(texts[path.name], encoding="utf-8")
+    return {"material": material, "system": system}

@@ -1,0 +1,70 @@
+"""What a stage asks of an engine for one calculation, and what it gets back; the engines themselves are interchangeable."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from ase import Atoms
+
+from ecmpipe.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Request:
+    """One relaxation. ``stress`` in GPa: the cell relaxes too, down to it; None: the cell is fixed.
+
+    ``files`` are the texts of INCAR, KPOINTS and POSCAR, whose atoms stand in the order ``order`` of ``atoms``;
+    ``potentials`` the names of the pseudopotentials in POSCAR order. Engines without input files ignore both.
+    """
+
+    name: str
+    atoms: Atoms
+    tolerance: float
+    stress: float | None
+    steps: int
+    files: dict[str, str]
+    order: list[int]
+    potentials: list[str]
+    functional: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A converged relaxation: energy in eV, stress in eV/A3 (3, 3) with tension positive, largest force in eV/A."""
+
+    atoms: Atoms
+    energy: float
+    initial_energy: float
+    stress: np.ndarray
+    residual_force: float
+    steps: int
+    ignored: list[str] = field(default_factory=list)
+    corrections: list[str] = field(default_factory=list)
+
+
+class Engine(Protocol):
+    """``relax`` works in ``folder`` and keeps it when it fails."""
+
+    name: str
+
+    def relax(self, request: Request, folder: Path) -> Outcome:
+        """Relax, or raise `EngineError` or `ConvergenceError`."""
+        ...
+
+
+def load_factory(text: str) -> Callable[..., Any]:
+    """The function that ``module:factory`` names."""
+    module, _, name = text.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise SettingsError(
+            f"calculator.factory: '{text}' cannot be imported ({error}); install the package or name another factory"
+        ) from None
+    except AttributeError:
+        raise SettingsError(f"calculator.factory: module '{module}' has no '{name}'; write it as module:factory") from None

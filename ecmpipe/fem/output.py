@@ -1,0 +1,205 @@
+"""What a run leaves behind: one history row per accepted step, some frames of the fields, the summary."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import h5py
+import meshio
+import numpy as np
+import pandas as pd
+
+from ecmpipe.cards import FemSummaryCard, write_curve
+from ecmpipe.fem.mesh import CATHODE, Cell
+from ecmpipe.fem.model import Model
+from ecmpipe.fem.state import Record, State
+
+COLUMNS = (
+    "Time [s]",
+    "Throughput Q [1]",
+    "Li content mean x [1]",
+    "Li content at interface x [1]",
+    "Voltage [V]",
+    "Equilibrium potential [V]",
+    "Overpotential [V]",
+    "Charge transfer overpotential [V]",
+    "Cathode diffusion overpotential [V]",
+    "Electrolyte overpotential [V]",
+    "Anode overpotential [V]",
+    "Contact fraction [1]",
+    "Largest crack field d [1]",
+    "Crack length [m]",
+    "Largest opening [m]",
+    "Interface traction [Pa]",
+    "Li imbalance [1]",
+    "Current imbalance [1]",
+    "Elastic energy [J.m-1]",
+    "Crack energy [J.m-1]",
+    "Stagger iterations [1]",
+    "Newton iterations [1]",
+    "CPU time [s]",
+)
+LEVELS = np.linspace(0.9, 0.1, 9)  # a frame each time the contact falls through one of these
+
+
+class _Writer(meshio.xdmf.TimeSeriesWriter):
+    """meshio puts the HDF5 file into the working directory; this one puts it beside the XDMF file."""
+
+    def __enter__(self):
+        self.h5_filename = str(self.filename.with_suffix(".h5"))
+        self.h5_file = h5py.File(self.h5_filename, "w")
+        return self
+
+
+def history_row(model: Model, before: State, after: State, li_start: float, counts: dict[str, int], cpu: float) -> list[float]:
+    """The values of `COLUMNS` at ``after``; overpotentials are those of the contact that this step started with."""
+    seen = model.chemistry.observe(after.charge, model.current, model.gate.with_floor(before.contact))
+    elastic, crack = model.energies(after)
+    on_interface = model.interface_crack(after)
+    broken = on_interface >= model.settings.fracture.onset
+    return [
+        after.time,
+        after.throughput,
+        seen["mean"],
+        seen["surface"],
+        after.charge.voltage,
+        seen["equilibrium"],
+        seen["eta"],
+        seen["charge transfer"],
+        seen["cathode diffusion"],
+        seen["electrolyte"],
+        seen["anode"],
+        model.contact_fraction(after),
+        float(after.d.max()),
+        float(model.cell.interface_length @ broken),
+        float(after.opening.max()),
+        model.interface_traction(after),
+        abs(model.chemistry.lithium(after.charge) - li_start) / li_start,
+        seen["current imbalance"],
+        elastic,
+        crack,
+        float(counts["stagger"]),
+        float(counts["newton"]),
+        cpu,
+    ]
+
+
+def reason_for_frame(model: Model, before: State, after: State, record: Record) -> str:
+    """Why ``after`` deserves a frame (mark, onset, propagation, charge, end), or nothing."""
+    if record.reason:
+        return "end"
+    if record.onset is not None and record.onset[0] == after.throughput:
+        return "onset"
+    if any(abs(after.throughput - mark) < 1e-9 for mark in model.settings.time.marks):
+        return "mark"
+    if len(record.frames) >= model.settings.solver.most_frames - 1:
+        return ""
+    then, now = model.contact_fraction(before), model.contact_fraction(after)
+    if any(then > level >= now for level in LEVELS):
+        return "propagation"
+    return "charge" if int(before.throughput / 0.1) < int(after.throughput / 0.1 + 1e-9) else ""
+
+
+def frame_of(model: Model, state: State, what: str) -> dict[str, np.ndarray]:
+    """The fields of one instant, in single precision."""
+    k = model.chemistry.chemistry
+    inside = model.chemistry.cathode_mass > 0
+    ions = np.where(model.chemistry.electrolyte_mass > 0, state.charge.ion * k.rest[0], 0.0)
+    fields = {
+        "solid": np.where(inside, state.charge.x_li * k.site_density, 0.0),
+        "ions": ions,
+        "phi": state.charge.phi / model.chemistry.f,
+        "d": state.d,
+        "ux": state.u[0::2],
+        "uy": state.u[1::2],
+    }
+    frame = {name: np.asarray(values, dtype=np.float32) for name, values in fields.items()}
+    return frame | {"instant": np.array([state.time, state.throughput, model.contact_fraction(state)]), "what": np.array(what)}
+
+
+def write_fields(path: Path, cell: Cell, frames: list[dict[str, np.ndarray]]) -> None:
+    """Write ``fields.xdmf`` and ``fields.h5``: a time series that ParaView and meshio open.
+
+    The nodes of the cathode surface stand twice, once for each side, so that the Li concentration may jump there.
+    """
+    count = len(cell.nodes)
+    twin = np.arange(count)
+    twin[cell.interface] = count + np.arange(len(cell.interface))
+    above = cell.layer != CATHODE
+    triangles = np.where(above[:, None], twin[cell.triangles], cell.triangles)
+    source = np.concatenate([np.arange(count), cell.interface])
+    is_ionic = np.zeros(len(source), dtype=bool)
+    is_ionic[triangles[above].ravel()] = True
+    points = np.column_stack([cell.nodes[source], np.zeros(len(source))])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}.") as folder:
+        partial = Path(folder) / path.name
+        with _Writer(partial) as writer:
+            writer.write_points_cells(points, [("triangle", triangles)])
+            for frame in frames:
+                point_data = {
+                    "Li concentration [mol.m-3]": np.where(is_ionic, frame["ions"][source], frame["solid"][source]),
+                    "Crack field d [1]": frame["d"][source],
+                    "Displacement x [m]": frame["ux"][source],
+                    "Displacement y [m]": frame["uy"][source],
+                    "Electrolyte potential [V]": np.where(is_ionic, frame["phi"][source], np.float32(0)),
+                }
+                cell_data = {"Layer [1]": [cell.layer.astype(np.int32)]}
+                writer.write_data(float(frame["instant"][0]), point_data=point_data, cell_data=cell_data)
+        os.replace(partial.with_suffix(".h5"), path.with_suffix(".h5"))
+        os.replace(partial, path)
+
+
+def write_history(path: Path, record: Record) -> None:
+    """Write the history CSV."""
+    write_curve(path, pd.DataFrame(record.rows, columns=list(COLUMNS)))
+
+
+def summarise(model: Model, record: Record, numbers: dict) -> FemSummaryCard:
+    """The headline numbers and the choices they depend on."""
+    table = pd.DataFrame(record.rows, columns=list(COLUMNS))
+    fracture, toughness = model.settings.fracture, numbers["interface_toughness"]
+    onset = table[table["Throughput Q [1]"] == record.onset[0]].iloc[0] if record.onset else None
+    details = {
+        "engine": "ecmpipe.fem (numba kernels, SuperLU)",
+        "model": fracture.model,
+        "split in the band": fracture.band_split,
+        "modulus of the band": fracture.band_modulus,
+        "bulk": fracture.bulk,
+        "gate": fracture.gate,
+        "top": model.settings.top,
+        "viscous time [s]": model.crack.viscous_time,
+        "interface toughness [J.m-2]": toughness.value,
+        "interface toughness label": toughness.label,
+        "interface toughness source": toughness.source,
+        "C-rate [h-1]": model.c_rate,
+        "current density [A.m-2]": model.current,
+        "accepted steps [1]": len(table),
+        "rejected steps [1]": record.rejected,
+        "frames": [
+            {"what": str(frame["what"]), "time [s]": float(t), "throughput [1]": float(q), "contact fraction [1]": float(a)}
+            for frame in record.frames
+            for t, q, a in [frame["instant"]]
+        ],
+        "partial contact steps [1]": int(((table["Contact fraction [1]"] > 0.05) & (table["Contact fraction [1]"] < 0.95)).sum()),
+        "Li content at interface at onset [1]": None if onset is None else float(onset["Li content at interface x [1]"]),
+        "overpotential at onset [V]": None if onset is None else float(onset["Overpotential [V]"]),
+        "largest current imbalance [1]": float(table["Current imbalance [1]"].max()),
+        "largest interface traction [Pa]": float(table["Interface traction [Pa]"].max()),
+        "largest crack field d [1]": float(table["Largest crack field d [1]"].max()),
+        "end time [s]": float(table["Time [s]"].iloc[-1]),
+        "CPU time [s]": round(record.cpu, 2),
+    }
+    card = {
+        "onset throughput [1]": record.onset[0] if record.onset else None,
+        "onset time [s]": record.onset[1] if record.onset else None,
+        "contact fraction at end [1]": float(table["Contact fraction [1]"].iloc[-1]),
+        "largest overpotential [V]": float(table["Overpotential [V]"].max()),
+        "largest Li imbalance [1]": float(table["Li imbalance [1]"].max()),
+        "throughput at end [1]": float(table["Throughput Q [1]"].iloc[-1]),
+        "end_reason": record.reason,
+        "details": details,
+    }
+    return FemSummaryCard.model_validate(card)

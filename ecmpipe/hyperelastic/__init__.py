@@ -1,0 +1,1 @@
+"""Hyperelastic stage: Mooney-Rivlin coefficients from tensile curves (S.32-S.37)."""

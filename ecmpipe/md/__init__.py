@@ -1,0 +1,1 @@
+"""Molecular-dynamics stage: PCFF boxes, equilibration, tensile runs."""

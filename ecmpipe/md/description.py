@@ -1,0 +1,113 @@
+"""The description of a linear polymer: atoms with their PCFF types, bonds, ends, dihedral states. No polymer is known to the code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+import yaml
+from pydantic import Field, model_validator
+
+from ecmpipe.errors import SettingsError
+from ecmpipe.settings.base import Model, Number, validate
+
+Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
+
+
+class Group(Model):
+    """Named atoms with their force-field types, and the bonds between them."""
+
+    atoms: dict[str, str] = Field(min_length=1)
+    bonds: list[Pair] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _joined(self) -> Self:
+        for pair in self.bonds:
+            for name in pair:
+                if name not in self.atoms:
+                    raise ValueError(f"the bond {pair} names '{name}', which is not among the atoms {list(self.atoms)}")
+        if len(self.bonds) != len(self.atoms) - 1 or not self._connected():
+            raise ValueError("the atoms must form one tree (rings and loose atoms are not supported): atoms - 1 bonds that join them all")
+        return self
+
+    def _connected(self) -> bool:
+        reached = {next(iter(self.atoms))}
+        for _ in self.bonds:
+            reached |= {name for pair in self.bonds if reached & set(pair) for name in pair}
+        return len(reached) == len(self.atoms)
+
+
+class Unit(Group):
+    """The repeat unit; ``head`` bonds to the ``tail`` of the unit before."""
+
+    head: str
+    tail: str
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        for key in (self.head, self.tail):
+            if key not in self.atoms:
+                raise ValueError(f"head and tail must be atoms of the unit; '{key}' is not among {list(self.atoms)}")
+        return self
+
+
+class EndGroup(Group):
+    """What closes a chain; ``retype`` changes types in the unit that it closes."""
+
+    link: str
+    retype: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _link(self) -> Self:
+        if self.link not in self.atoms:
+            raise ValueError(f"link '{self.link}' is not among the atoms {list(self.atoms)}")
+        return self
+
+
+class TorsionStates(Model):
+    """Dihedral angles (IUPAC, trans = 180) that a chain bond is grown at, and how often."""
+
+    bond: Pair
+    angles: list[Number] = Field(alias="angles [deg]", min_length=1)
+    weights: list[Annotated[Number, Field(ge=0)]] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _paired(self) -> Self:
+        if len(self.angles) != len(self.weights) or not sum(self.weights) > 0:
+            raise ValueError("one weight per angle, at least one of them above zero")
+        return self
+
+
+class PolymerDescription(Model):
+    """One file of ``inputs/polymers/``."""
+
+    name: str
+    source: str
+    unit: Unit
+    start: EndGroup
+    end: EndGroup
+    torsions: list[TorsionStates] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _known_names(self) -> Self:
+        names = {**self.start.atoms, **self.unit.atoms, **self.end.atoms}
+        for states in self.torsions:
+            for name in states.bond:
+                if name not in names:
+                    raise ValueError(f"torsions: '{name}' is no atom of this polymer; its atoms are {list(names)}")
+        for group in (self.start, self.end):
+            for name in group.retype:
+                if name not in self.unit.atoms:
+                    raise ValueError(f"retype: '{name}' is no atom of the unit; its atoms are {list(self.unit.atoms)}")
+        return self
+
+
+def read_description(path: Path) -> PolymerDescription:
+    """Read and validate a description; a mistake is a `SettingsError` that names file and key."""
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such polymer description; inputs/polymers/ holds examples") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+    return validate(PolymerDescription, data, where=str(path))

@@ -1,0 +1,107 @@
+"""Settings of the crystals that the DFT stage works on: what to build and what to calculate of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from ecmpipe.settings.base import Count, Model, Number
+
+VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
+
+
+def _existing_file(path: str) -> str:
+    if not Path(path).is_file():
+        raise ValueError("no such file: write the path of a crystal file (see inputs/structures/), relative to the project's root")
+    return path
+
+
+Whole = Annotated[Count, Field(ge=-50, le=50)]
+Repeat = Annotated[Count, Field(ge=1, le=50)]
+Charge = Annotated[Number, Field(ge=-4, le=7)]
+
+
+class Kpoints(Model):
+    """A k-point grid and its scheme."""
+
+    scheme: Literal["monkhorst", "gamma"]
+    grid: Annotated[list[Repeat], Field(min_length=3, max_length=3)]
+
+
+class BulkSettings(Model):
+    """The bulk cell's k-points, which strains and delithiated cells take too; ``rattle`` moves its atoms off their symmetry."""
+
+    kpoints: Kpoints
+    rattle: Number = Field(alias="rattle [angstrom]", default=0.0, ge=0, le=0.5)
+
+
+class SlabSettings(Model):
+    """A slab: ``in_plane`` combines the two shortest in-plane vectors (shortest first) into a and b."""
+
+    miller: Annotated[list[Whole], Field(min_length=3, max_length=3)]
+    layers: Repeat
+    in_plane: Annotated[list[Annotated[list[Whole], Field(min_length=2, max_length=2)]], Field(min_length=2, max_length=2)]
+    sites: dict[str, dict[str, Count]] = Field(default_factory=dict)
+    intact: dict[str, Number] = Field(alias="intact bonds [angstrom]", default_factory=dict)
+    kpoints: Kpoints
+
+
+class DelithiationSettings(Model):
+    """The compositions, as Li atoms removed from the cell of ``of`` Li atoms."""
+
+    of: Repeat
+    removed: Annotated[list[Annotated[Count, Field(ge=0, le=500)]], Field(min_length=2)]
+    reference: str
+    reference_kpoints: Kpoints
+    points: Annotated[Count, Field(ge=11, le=2001)]
+    smallest_slope: Number = Field(alias="smallest slope of the potential [V]", gt=0, le=0.5)
+
+    @model_validator(mode="after")
+    def _both_ends(self) -> DelithiationSettings:
+        if sorted(set(self.removed)) != self.removed or self.removed[0] != 0 or self.removed[-1] != self.of:
+            raise ValueError(f"removed must rise from 0 to {self.of} without repeats, {self.removed} given")
+        return self
+
+
+class StrainSettings(Model):
+    """The strains of the elastic constants, on each of the six Voigt modes."""
+
+    magnitudes: Annotated[list[Annotated[Number, Field(ge=-0.05, le=0.05)]], Field(min_length=2)]
+    modes: Annotated[list[Literal["xx", "yy", "zz", "yz", "xz", "xy"]], Field(min_length=1)] = list(VOIGT)
+
+    @model_validator(mode="after")
+    def _both_signs(self) -> StrainSettings:
+        if 0 in self.magnitudes or min(self.magnitudes) > 0 or max(self.magnitudes) < 0:
+            raise ValueError(f"magnitudes must hold both signs and no zero, {self.magnitudes} given")
+        return self
+
+
+class MaterialSettings(Model):
+    """One crystal: what to build of it and what to calculate."""
+
+    crystal: Annotated[str, AfterValidator(_existing_file)]
+    supercell: Annotated[list[Repeat], Field(min_length=3, max_length=3)]
+    sites: dict[str, dict[str, Count]]
+    charges: dict[str, Charge]
+    compensating: str | None = None
+    closest: dict[str, Number] = Field(alias="closest pairs [angstrom]", default_factory=dict)
+    moments: dict[str, Number] = Field(alias="initial moments [bohr_magneton]", default_factory=dict)
+    potentials: dict[str, str]
+    formula_units: Repeat
+    bulk: BulkSettings
+    slab: SlabSettings
+    delithiation: DelithiationSettings | None = None
+    strains: StrainSettings
+
+    @model_validator(mode="after")
+    def _species(self) -> MaterialSettings:
+        for key in ("moments", "potentials"):
+            foreign = set(getattr(self, key)) - set(self.charges)
+            if foreign:
+                raise ValueError(f"{key} names {sorted(foreign)}, the charges name {sorted(self.charges)}")
+        missing = set(self.charges) - set(self.potentials)
+        if missing:
+            raise ValueError(f"potentials lacks {sorted(missing)}")
+        return self

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+from pymatgen.core import Structure
+from pymatgen.io.vasp import Incar, Kpoints, Poscar
+
+from ecmpipe.dft.inputs import NAMES, vasp_files, write_inputs
+from ecmpipe.settings.dft import batches, inputs_step, run_step, structures_step
+from tests.dft.conftest import load_dft
+
+PRINTED_U = {"Mn": 5.2, "Co": 5.9, "Ni": 6.8}
+# Methods of the SI: system, k-point scheme and grid
+PRINTED_GRIDS = {
+    ("ncm811", "bulk"): ("Monkhorst", (4, 4, 2)),
+    ("ncm811", "surface"): ("Gamma", (1, 2, 1)),
+    ("lgps", "bulk"): ("Monkhorst", (4, 4, 2)),
+    ("lgps", "surface"): ("Gamma", (2, 4, 1)),
+}
+
+
+@pytest.fixture(scope="module")
+def written(settings, structure_files, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("vasp")
+    found = {}
+    for material, system in PRINTED_GRIDS:
+        paths = [folder / material / system / name for name in NAMES]
+        write_inputs(
+            inputs_step(settings, material, system), material=material, system=system, structures=structure_files[material], output=paths
+        )
+        found[material, system] = folder / material / system
+    return found
+
+
+@pytest.mark.parametrize(("material", "system"), PRINTED_GRIDS)
+def test_inputs_are_those_of_the_si(written, cards, material, system):
+    folder = written[material, system]
+    incar, kpoints, poscar = Incar.from_file(folder / "INCAR"), Kpoints.from_file(folder / "KPOINTS"), Poscar.from_file(folder / "POSCAR")
+    scheme, grid = PRINTED_GRIDS[material, system]
+    assert kpoints.style.name == scheme and tuple(kpoints.kpts[0]) == grid
+    assert incar["ENCUT"] == 500 and incar["ISPIN"] == 2 and incar["LREAL"] is False
+    assert incar["ISIF"] == (3 if system == "bulk" else 2)
+    if material == "ncm811":
+        assert incar["LDAU"] and incar["LDAUTYPE"] == 2 and incar["LMAXMIX"] == 4
+        assert incar["LDAUU"] == [PRINTED_U.get(symbol, 0) for symbol in poscar.site_symbols]
+        assert incar["LDAUL"] == [2 if symbol in PRINTED_U else incar["LDAUL"][0] for symbol in poscar.site_symbols]
+        moments = dict(zip((site.specie.symbol for site in poscar.structure), incar["MAGMOM"], strict=True))
+        assert moments == {"Li": 0, "Mn": 4.0, "Co": 0.6, "Ni": 1.0, "O": 0}
+    else:
+        assert not incar.get("LDAU") and "LDAUU" not in incar
+    card = cards[material]
+    expected = (card.bulk if system == "bulk" else card.slab.cell).structure()
+    assert poscar.structure.composition == expected.composition
+    assert np.allclose(poscar.structure.lattice.matrix, expected.lattice.matrix, atol=1e-9)
+    polar = system == "surface" and card.slab.polar
+    assert (incar.get("LDIPOL"), incar.get("IDIPOL")) == ((True, 3) if polar else (None, None))
+    potentials = (folder / "POTCAR.spec").read_text().split()
+    assert [name.split("_")[0] for name in potentials] == poscar.site_symbols
+    assert not (folder / "POTCAR").exists()
+
+
+def test_u_follows_the_species_in_any_order(settings, cards):
+    structure = cards["ncm811"].bulk.structure()
+    shuffled = Structure.from_sites([structure[k] for k in np.random.default_rng(1).permutation(len(structure))])
+    electronic = inputs_step(settings, "ncm811", "bulk").electronic
+    made = vasp_files(shuffled, electronic, tolerance=0.01, steps=9, cell_relaxes=True)
+    symbols = Poscar.from_str(made.files["POSCAR"]).site_symbols
+    assert dict(zip(symbols, Incar.from_str(made.files["INCAR"])["LDAUU"], strict=True)) == {"Li": 0, "O": 0, **PRINTED_U}
+    placed = Poscar.from_str(made.files["POSCAR"]).structure
+    assert np.allclose(placed.frac_coords, shuffled.frac_coords[made.order], atol=1e-10)
+
+
+def test_user_tags_win(settings, cards):
+    tagged = load_dft({"vasp": {"incar": {"NCORE": 4}}})
+    electronic = inputs_step(tagged, "lgps", "bulk").electronic
+    made = vasp_files(cards["lgps"].bulk.structure(), electronic, tolerance=0.01, steps=9, cell_relaxes=True)
+    assert Incar.from_str(made.files["INCAR"])["NCORE"] == 4
+
+
+def test_u_of_nickel_touches_its_own_steps_alone(settings):
+    edited = load_dft(parameters={"hubbard_u_ni": {"value": 6.2}})
+
+    def texts(found, material):
+        return {
+            "structures": structures_step(found, material).canonical(),
+            **{system: inputs_step(found, material, system).canonical() for system in ("bulk", "surface")},
+            **{batch: run_step(found, material, batch).canonical() for batch in batches(found, material)},
+        }
+
+    assert texts(settings, "lgps") == texts(edited, "lgps")
+    before, after = texts(settings, "ncm811"), texts(edited, "ncm811")
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"bulk", "surface", *batches(settings, "ncm811")}
+
+
+def test_one_job_per_run_covers_the_same_tasks(settings):
+    single = load_dft({"jobs_per": "run"})
+    for material in settings.dft.materials:
+        groups = [task.name for batch in batches(settings, material) for task in run_step(settings, material, batch).tasks]
+        needs = batches(single, material)
+        assert list(needs) == groups
+        assert all(set(before) <= set(needs) for before in needs.values())
+        assert all(len(run_step(single, material, batch).tasks) == 1 for batch in needs)

@@ -1,0 +1,247 @@
+"""LAMMPS behind the engine: chunks, resuming, failures that are noticed, and the physics that decks rely on."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecmpipe.engines.lammps import Chunk, Deck, force_field_file, open_lammps, run_deck
+from ecmpipe.errors import EngineError
+from ecmpipe.md.deck import after_data, before_data
+from ecmpipe.settings.md import DynamicsSettings
+from tests.md.boxes import data_file, described, force_field, grown, methyl_capped_polyamide
+
+DYNAMICS = DynamicsSettings.model_validate(
+    {
+        "time_step [s]": 1e-15,
+        "cutoff [m]": 7e-10,
+        "kspace_accuracy [1]": 1e-4,
+        "thermostat_time [s]": 1e-13,
+        "barostat_time [s]": 1e-12,
+    }
+)
+BATH = [
+    "velocity all create 300 4242",
+    "fix move all nve/limit 0.02",
+    "fix bath all langevin 300 300 50 4243",
+]
+NOTE = "fix note all ave/time 1 1 5 c_thermo_temp c_thermo_pe file {}.txt format ' %.15g'"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("box") / "system.data"
+    return data_file(path, described("pdms"), 1, 8, 16.0, 150)
+
+
+def deck(chunks: int, commands: list[str] | None = None) -> Deck:
+    """Minimise, then short runs; ``commands`` replace those of the last chunk."""
+    items = [Chunk("start", ["minimize 1e-4 0 200 2000", "reset_timestep 0", BATH[0]], None)]
+    items += [Chunk(f"run_{number}", [*BATH[1:], NOTE.format(f"run_{number}"), "run 20"], 20) for number in range(1, chunks)]
+    if commands is not None:
+        items[-1] = Chunk(items[-1].name, commands, 20)
+    return Deck(before_data(), after_data(DYNAMICS, []), items)
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(data: Path, tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    run_deck(deck(3), data, whole, "same")
+    run_deck(deck(2), data, parts, "same")  # as if the third chunk had never been reached
+    facts = run_deck(deck(3), data, parts, "same")
+    assert json.loads((parts / "state.json").read_text())["done"] == 3 and facts["atoms"] == 82
+    for name in ("run_1.txt", "run_2.txt"):
+        assert np.array_equal(np.loadtxt(whole / name), np.loadtxt(parts / name))
+    # a finished folder is read, not run again; another identity starts anew
+    stamp = (parts / "run_2.txt").stat().st_mtime_ns
+    run_deck(deck(3), data, parts, "same")
+    assert (parts / "run_2.txt").stat().st_mtime_ns == stamp
+    run_deck(deck(3), data, parts, "other")
+    assert (parts / "run_2.txt").stat().st_mtime_ns > stamp
+
+
+@pytest.mark.parametrize(
+    ("commands", "message"),
+    [
+        ([*BATH[1:], "variable t equal step", "fix stop all halt 1 v_t > 5 error soft", "run 20"], r"stopped after \d+ of 20 steps"),
+        (["nonsense"], "Unknown command"),
+        (["fix move all nve", "timestep 20", "run 20"], "LAMMPS failed"),
+        (["shell 'kill -SEGV $PPID'", "run 20"], "SIGSEGV"),
+    ],
+    ids=["early stop", "bad command", "atoms fly apart", "crash"],
+)
+def test_failures_are_noticed_and_the_folder_is_kept(data: Path, tmp_path: Path, commands: list[str], message: str) -> None:
+    with pytest.raises(EngineError, match=message) as caught:
+        run_deck(deck(2, commands), data, tmp_path / "work", "x")
+    assert "next:" in str(caught.value) and "last lines" in str(caught.value)
+    assert json.loads((tmp_path / "work" / "state.json").read_text())["done"] == 1
+    assert (tmp_path / "work" / "restart.a").is_file()
+
+
+def test_a_killed_step_leaves_no_lammps_behind_and_resumes(data: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    long = deck(3, ["fix move all nve", "run 10000000"])
+    (tmp_path / "deck.json").write_text(json.dumps(asdict(long)))
+    script = (
+        "import json, sys; from pathlib import Path; from ecmpipe.engines.lammps import *;"
+        f"d = json.loads(Path({str(tmp_path / 'deck.json')!r}).read_text());"
+        "d = Deck(d['before'], d['always'], [Chunk(**c) for c in d['chunks']]);"
+        f"run_deck(d, Path({str(data)!r}), Path({str(work)!r}), 'same')"
+    )
+
+    def running() -> bool:
+        commands = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                commands.append(path.read_bytes())
+        return any(b"ecmpipe.engines.lammps" in command and str(work).encode() in command for command in commands)
+
+    parent = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+    state = work / "state.json"
+    until(lambda: state.is_file() and json.loads(state.read_text())["done"] == 2)
+    parent.kill()
+    parent.wait()
+    until(lambda: not running())
+    facts = run_deck(deck(3), data, work, "same")  # what is left is done, from the last restart
+    assert facts["atoms"] == 82 and json.loads(state.read_text())["done"] == 3
+
+
+def until(condition, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_missing_force_field_is_an_engine_error() -> None:
+    with pytest.raises(EngineError, match="no such force-field file"):
+        force_field_file("none.frc")
+
+
+def test_stress_per_atom_s32_equals_the_pressure_tensor(data: Path, tmp_path: Path) -> None:
+    engine = open_lammps(["-screen", "none", "-log", "none", "-nocite"])
+    commands = [*before_data(), f"read_data {data}", *after_data(DYNAMICS, []), "pair_modify tail no", "velocity all create 300 11"]
+    names = [f"s{number}" for number in range(1, 7)]
+    commands += ["compute s all stress/atom NULL", "compute total all reduce sum " + " ".join(f"c_s[{k}]" for k in range(1, 7))]
+    commands += [f"variable {name} equal -c_total[{number}]/vol" for number, name in enumerate(names, start=1)]
+    commands += ["thermo_style custom step pxx pyy pzz pxy pxz pyz " + " ".join(f"v_{name}" for name in names), "run 0"]
+    try:
+        for command in commands:
+            engine.command(command)
+        pressure = np.array([engine.get_thermo(name) for name in ("pxx", "pyy", "pzz", "pxy", "pxz", "pyz")])
+        virial = np.array([engine.extract_variable(name) for name in names])
+    finally:
+        engine.close()
+    # S.32 gives stress = -pressure; the sum over atoms is stress times volume
+    assert np.abs(pressure).min() > 1
+    assert np.allclose(virial, pressure, atol=0.01)
+
+
+ENERGIES = ("ebond", "eangle", "edihed", "eimp", "evdwl")
+
+
+def energies(path: Path) -> dict[str, float]:
+    engine = open_lammps(["-screen", "none", "-log", "none", "-nocite"])
+    styles = [f"{kind}_style class2" for kind in ("bond", "angle", "dihedral", "improper")]
+    commands = ["units real", "atom_style full", *styles, "pair_style lj/class2/coul/cut 9.0", "special_bonds lj/coul 0 0 1"]
+    commands += [f"read_data {path}", "pair_modify mix sixthpower", f"thermo_style custom step {' '.join(ENERGIES)}", "run 0"]
+    try:
+        for command in commands:
+            engine.command(command)
+        return {name: engine.get_thermo(name) for name in ENERGIES}
+    finally:
+        engine.close()
+
+
+def write_biosym(folder: Path, chains, positions: np.ndarray, length: float) -> None:
+    """The .car and .mdf pair that msi2lmp reads; every molecule is one residue."""
+    car = ["!BIOSYM archive 3", "PBC=ON", "test", "!DATE", f"PBC {length:9.4f} {length:9.4f} {length:9.4f} 90.0000 90.0000 90.0000 (P1)"]
+    mdf = ["!BIOSYM molecular_data 4", "", "#topology", ""]
+    columns = "element atom_type charge_group isotope formal_charge charge switching_atom oop_flag chirality_flag occupancy "
+    columns += "xray_temp_factor connections"
+    mdf += [f"@column {number} {name}" for number, name in enumerate(columns.split(), start=1)]
+    offset = 0
+    for number, chain in enumerate(chains, start=1):
+        labels = [f"A{index + 1}" for index in range(len(chain.types))]
+        mdf += ["", f"@molecule M{number}", ""]
+        for index, kind in enumerate(chain.types):
+            x, y, z = positions[offset + index]
+            element = force_field().elements[kind]
+            car.append(f"{labels[index]:<5} {x:14.9f} {y:14.9f} {z:14.9f} XXXX {number:<6} {kind:<7} {element:<2} {0:6.3f}")
+            joined = " ".join(labels[other] for other in chain.neighbours[index])
+            mdf.append(f"XXXX_{number}:{labels[index]:<8} {element:<2} {kind:<7} ? 0 0 0.0000 0 0 8 1.0000 0.0000 {joined}")
+        car.append("end")
+        offset += len(chain.types)
+    (folder / "box.car").write_text("\n".join([*car, "end", ""]), encoding="utf-8")
+    (folder / "box.mdf").write_text("\n".join([*mdf, "", "#end", ""]), encoding="utf-8")
+
+
+def _swap_rest_angles(text: str) -> str:
+    head, rest = text.split("AngleAngle Coeffs", 1)
+    table = re.match(r"[^\n]*\n\n((?:\s*\d[^\n]*\n)+)", rest)
+    rows = [row.split("#")[0].split() for row in table.group(1).splitlines()]
+    swapped = "\n".join(" ".join([*row[:5], row[6], row[5]]) for row in rows) + "\n"
+    return head + "AngleAngle Coeffs" + rest.replace(table.group(1), swapped, 1)
+
+
+def test_angle_angle_energy_is_the_closed_form(tmp_path: Path) -> None:
+    """Every pair of angles that share a leg couples by PCFF's entry for that leg, about the rest angles of just these two."""
+    field, length = force_field(), 24.0
+    chains, system, positions = grown(methyl_capped_polyamide(), 1, 6, length)
+    places = positions + np.random.default_rng(2).normal(0, 0.04, positions.shape)
+    types, around = chains[0].types, chains[0].neighbours
+
+    def bend(first: int, centre: int, last: int) -> float:
+        u, v = places[first] - places[centre], places[last] - places[centre]
+        angle = np.arccos(u @ v / np.linalg.norm(u) / np.linalg.norm(v))
+        return angle - np.radians(field.angle((types[first], types[centre], types[last]))[0])
+
+    table, expected = field.tables["angle-angle"], 0.0
+    for centre, legs in enumerate(around):
+        for shared in legs:
+            for first, last in combinations([leg for leg in legs if leg != shared], 2):
+                names = [field.equivalence[types[index]]["oop"] for index in (first, centre, shared, last)]
+                number = table.get(tuple(names), table.get((names[3], names[1], names[2], names[0]), (0.0,)))[0]
+                expected += number * bend(first, centre, shared) * bend(shared, centre, last)
+    path = data_file(tmp_path / "own.data", methyl_capped_polyamide(), 1, 6, length)
+    text = path.read_text()
+    planar = re.search(r"Improper Coeffs # class2\n\n((?:\d[^\n]*\n)+)", text).group(1)
+    flat = "".join(f"{row.split()[0]} 0.0 0.0\n" for row in planar.splitlines())
+    path.write_text(text.replace(planar, flat, 1))
+    assert abs(expected) > 0.01
+    assert energies(path)["eimp"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("polymer", ["pdms", "polyamide"])
+def test_energies_agree_with_msi2lmp(polymer: str, tmp_path: Path) -> None:
+    """An independent program types the same displaced box. Its two known faults are kept out or undone.
+
+    It mistypes amine and acid ends (so the polyamide has methyl ends), and it writes the rest angles 2 and 3 of AngleAngle in
+    another order than LAMMPS reads them; the closed form below shows which order is right.
+    """
+    program = next((path for path in force_field_file("pcff.frc").parents[3].glob("msi2lmp")), None)
+    if program is None:
+        pytest.skip("this LAMMPS has no msi2lmp")
+    description = described("pdms") if polymer == "pdms" else methyl_capped_polyamide()
+    length = 24.0
+    chains, _, positions = grown(description, 2, 10, length)
+    own = data_file(tmp_path / "own.data", description, 2, 10, length)
+    moved = positions + np.random.default_rng(2).normal(0, 0.04, positions.shape)
+    write_biosym(tmp_path, chains, moved, length)
+    command = [str(program), "box", "-class", "II", "-frc", str(force_field_file("pcff.frc")), "-nocenter", "-i", "-p", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (tmp_path / "box.data").is_file(), done.stdout[-2000:] + done.stderr[-500:]
+    (tmp_path / "swapped.data").write_text(_swap_rest_angles((tmp_path / "box.data").read_text()))
+    ours, theirs = energies(own), energies(tmp_path / "swapped.data")
+    for name in ENERGIES:
+        assert ours[name] == pytest.approx(theirs[name], rel=1e-5, abs=1e-4), name
+    assert abs(ours["edihed"]) > 1 and abs(ours["ebond"]) > 10

@@ -1,0 +1,121 @@
+"""Tables, time marks and costs of the report, on small data made here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecmpipe.cards import FemSummaryCard
+from ecmpipe.errors import CardError
+from ecmpipe.readme import update_readme
+from ecmpipe.report.figures import time_marks
+from ecmpipe.report.page import read_costs
+from ecmpipe.report.results import Case, Frame, read_fields
+from ecmpipe.report.summary import mean_over
+from ecmpipe.report.tables import comparison_rows, elastic_tables, fracture_rows
+
+
+def fem_case(onset: float | None) -> dict:
+    return {
+        "onset throughput [1]": None if onset is None else onset / 3600,
+        "onset time [s]": onset,
+        "contact fraction at end [1]": 0.25,
+        "largest overpotential [V]": 0.123,
+        "largest Li imbalance [1]": 3e-12,
+        "throughput at end [1]": 0.7,
+        "end_reason": "cut-off voltage",
+        "details": {},
+    }
+
+
+def summary(onset: float | None) -> dict:
+    stiffness = (np.arange(36).reshape(6, 6) * 1e9).tolist()
+    material = {
+        "youngs_modulus [Pa]": 113e9,
+        "bulk_modulus [Pa]": 1e11,
+        "shear_modulus [Pa]": 4e10,
+        "poisson_ratio [1]": 0.3,
+        "stiffness matrix [Pa]": stiffness,
+        "volume change at x = 0 [1]": -0.0613,
+        "mean equilibrium potential [V]": 3.98,
+    }
+    return {
+        "engines": {"dft": "D", "md": "M", "fem": "F"},
+        "dft": {"ncm811": material, "lgps": material},
+        "hyperelastic": {"pdms": {"density [kg.m-3]": 936.0}},
+        "fem": {"none/1C": fem_case(onset)},
+        "printed in the SI": {
+            "density_pdms": 940,
+            "intact_time_1c": 600,
+            "crack_time_1c": 1620,
+            "crack_time_5c": 323,
+            "crack_time_10c": 162,
+        },
+    }
+
+
+def test_comparison_sets_the_printed_value_beside_ours() -> None:
+    rows = {row[0]: row[1:] for row in comparison_rows(summary(1800.0))}
+    assert rows["density of pdms"] == ("0.94 g/cm³", "0.936 g/cm³", "M")
+    assert rows["crack at 1 C"] == ("t = 1620 s (Q = 0.450)", "starts at t = 1800 s (Q = 0.500)", "F")
+    assert rows["state at 600 s, 1 C"][1] == "intact"
+    assert rows["volume change of NCM811, fully charged"][1] == "-6.1 %"
+
+
+def test_an_early_crack_and_no_crack_are_said() -> None:
+    early = {row[0]: row[2] for row in comparison_rows(summary(500.0))}
+    never = {row[0]: row[2] for row in comparison_rows(summary(None))}
+    assert early["state at 600 s, 1 C"] == "cracked" and never["state at 600 s, 1 C"] == "intact"
+    assert never["crack at 1 C"] == "never"
+    assert fracture_rows(summary(None))[0][1] == "never"
+
+
+def test_elastic_tables_pick_the_right_constants() -> None:
+    rows = dict(elastic_tables(summary(None))[0][1])
+    assert (rows["C11"], rows["C12"], rows["C13"], rows["C33"], rows["C44"], rows["C66"]) == ("0.0", "1.0", "2.0", "14.0", "21.0", "35.0")
+    assert rows["E"] == "113.0"
+
+
+def test_mean_is_the_integral_over_x() -> None:
+    x = np.array([0.0, 0.1, 0.5, 1.0])
+    assert mean_over(x, 4 - x) == pytest.approx(3.5)
+
+
+def test_time_marks_are_before_start_run_and_end() -> None:
+    times = np.arange(0.0, 2001.0, 100.0)
+    contact = np.where(times < 1500, 1.0, np.linspace(1, 0.2, len(times)))
+    history = pd.DataFrame({"Time [s]": times, "Contact fraction [1]": contact})
+    card = FemSummaryCard.model_validate(fem_case(1500.0))
+    case = Case("none", 1.0, "none/1C", history, card, Path("fields.xdmf"))
+    marks = time_marks(case, [Frame(float(time), {}) for time in times], 600.0)
+    assert [name for name, _ in marks][0] == "before the crack" and marks[0][1].time == 600.0
+    assert marks[1][1].time == 1500.0 and marks[-1][1].time == 2000.0
+
+
+def test_costs_read_what_snakemake_wrote(tmp_path: Path) -> None:
+    folder = tmp_path / "fem_run"
+    folder.mkdir()
+    (folder / "a.tsv").write_text("s\tmax_rss\tcpu_time\n10.5\t300\t9.5\n")
+    (folder / "b.tsv").write_text("s\tmax_rss\tcpu_time\n0.5\tNA\tNA\n")
+    assert read_costs(tmp_path) == [{"rule": "fem_run", "jobs": 2, "wall": 11.0, "cpu": 9.5, "memory": 300.0}]
+
+
+def test_damaged_fields_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "fields.xdmf"
+    path.write_text("<Xdmf>")
+    with pytest.raises(CardError, match="fields.xdmf"):
+        read_fields(path)
+
+
+def test_a_readme_without_its_block_is_refused(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("nothing")
+    folder = tmp_path / "results/report"
+    folder.mkdir(parents=True)
+    (folder / "summary.json").write_text("{}")
+    with pytest.raises(CardError, match="lacks the block"):
+        update_readme(readme=readme, results=tmp_path / "results")
+    assert readme.read_text() == "nothing"
