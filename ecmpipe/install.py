@@ -1,4 +1,4 @@
-"""``python -m ecmpipe.install``: says what the set-up is about to download, before it does. Standard library only."""
+"""``python -m ecmpipe.install``: says what the set-up is about to download, then installs it, counting. Standard library only."""
 
 from __future__ import annotations
 
@@ -6,28 +6,54 @@ import json
 import subprocess
 import sys
 
-COMMAND = ["install", "--dry-run", "--quiet", "--disable-pip-version-check", "--report", "-", "--constraint", "constraints.txt", ".[test]"]
+PIP = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--constraint", "constraints.txt"]
+KEPT_LINES = 15
 
 
-def announce() -> int:
-    """Ask pip for its plan and print it in two lines."""
-    asked = subprocess.run([sys.executable, "-m", "pip", *COMMAND], capture_output=True, text=True)
+def main() -> int:
+    """Ask pip for its plan, print it in two lines, carry it out."""
+    print("set-up: asking pip for its plan ...", flush=True)
+    asked = subprocess.run([*PIP, "--dry-run", "--quiet", "--report", "-", ".[test]"], capture_output=True, text=True)
     if asked.returncode:
         print(asked.stderr, file=sys.stderr)
-        return 1
+        return asked.returncode
     plan = {item["metadata"]["name"].lower(): item["metadata"]["version"] for item in json.loads(asked.stdout)["install"]}
     plan.pop("ecmpipe", None)
-    print(f"set-up: {len(plan)} packages to install into .venv; two to five minutes on a fast line")
-    cuda = [name for name in plan if name.startswith(("nvidia-", "cuda-", "triton"))]
-    if cuda:
-        print(
-            f"set-up: PyTorch {plan.get('torch', '')} comes with {len(cuda)} GPU packages, about 3 GB more than the CPU build (0.2 GB)."
-            " To avoid them stop now (Ctrl-C) and set PIP_EXTRA_INDEX_URL to PyTorch's CPU wheel index (see README, Set-up)."
+    print(describe(plan), flush=True)
+    return install(len(plan))
+
+
+def describe(plan: dict[str, str]) -> str:
+    """What pip will bring, and what it means: ``plan`` maps package names in lower case to versions."""
+    lines = [f"set-up: {len(plan)} packages into .venv, two to five minutes on a fast line"]
+    gpu = [name for name in plan if name.startswith(("nvidia-", "cuda-", "triton")) and not name.startswith("nvidia-ml")]
+    if gpu:
+        lines.append(
+            f"set-up: PyTorch {plan.get('torch', '')} brings {len(gpu)} GPU packages, about 3 GB more than its CPU build (0.2 GB)."
+            " To avoid them stop now (Ctrl-C) and set PIP_EXTRA_INDEX_URL to PyTorch's CPU wheel index (README, Set-up)"
         )
     elif "torch" in plan:
-        print(f"set-up: PyTorch {plan['torch']}: CPU build, about 0.2 GB of about 1.1 GB in all")
-    return 0
+        lines.append(f"set-up: PyTorch {plan['torch']} is a CPU build: about 1.2 GB on disk in all")
+    return "\n".join(lines)
+
+
+def install(count: int) -> int:
+    """Run pip and show one counter instead of its hundreds of lines; its last lines only when it fails."""
+    process = subprocess.Popen([*PIP, "--editable", ".[test]"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    seen: list[str] = []
+    collected = 0
+    for line in process.stdout or ():
+        seen = [*seen[-KEPT_LINES + 1 :], line]
+        if line.startswith("Collecting "):
+            collected += 1
+            if collected % 20 == 0:
+                print(f"set-up: {collected} of {count} packages fetched", flush=True)
+        elif line.startswith("Installing collected"):
+            print("set-up: unpacking", flush=True)
+    if process.wait():
+        print("".join(seen), file=sys.stderr)
+    return process.returncode
 
 
 if __name__ == "__main__":
-    sys.exit(announce())
+    sys.exit(main())

@@ -39,6 +39,8 @@ class ProgressHandler(logging.Handler):
         if event == "run_info":
             self.todo = Counter({rule: count for rule, count in record.stats.items() if rule not in ("total", "all")})
             self.total = sum(self.todo.values())
+            if self.total:
+                print(f"{self.total} steps to do, {self.estimate()}", file=self.stream, flush=True)
         elif event == "resources_info" and getattr(record, "cores", None):
             self.cores = int(record.cores)
         elif event == "job_info":
@@ -64,7 +66,7 @@ class ProgressHandler(logging.Handler):
         costs = {rule: self._cost(rule) for rule, count in self.todo.items() if count > 0}
         unknown = sorted(rule for rule, cost in costs.items() if cost is None)
         if unknown:
-            return f"time left unknown ({', '.join(unknown)} never timed here)"
+            return f"time left unknown ({', '.join(unknown) if len(unknown) < 4 else f'{len(unknown)} rules'} never timed here)"
         running = sum(
             min(time.monotonic() - began, costs.get(self.rules[job]) or 0.0) for job, began in self.started.items() if job in self.rules
         )

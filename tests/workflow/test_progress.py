@@ -6,6 +6,7 @@ import io
 import logging
 from pathlib import Path
 
+from ecmpipe.install import describe
 from ecmpipe.progress import ProgressHandler
 
 
@@ -31,7 +32,8 @@ def test_estimate_is_work_over_cores(tmp_path: Path, monkeypatch) -> None:
     progress.emit(record(event="job_info", jobid=1, rule_name="fem_run"))
     clock[0] = 120.0
     progress.emit(record(event="job_finished", job_id=1))
-    line = stream.getvalue()
+    plan, line = stream.getvalue().splitlines()
+    assert plan == "5 steps to do, about 2.5 min left"
     assert line.startswith("[1/5] fem_run done in 120 s; 2.0 min so far")
     assert "about 4.0 min left" in line  # four jobs of 120 s on two cores, although the reference says 60 s
 
@@ -43,3 +45,10 @@ def test_a_rule_never_timed_is_said_to_be_unknown(tmp_path: Path, monkeypatch) -
     clock[0] = 60.0
     progress.emit(record(event="job_finished", job_id=1))
     assert "unknown (md_tensile never timed here)" in stream.getvalue()
+
+
+def test_the_set_up_names_the_one_setting_only_when_gpu_packages_come() -> None:
+    plain = describe({"torch": "2.13.0+cpu", "nvidia-ml-py3": "7.352.0", "numpy": "2.4.6"})
+    heavy = describe({"torch": "2.13.0", "nvidia-cublas": "13", "triton": "3"})
+    assert "PIP_EXTRA_INDEX_URL" not in plain and "CPU build" in plain
+    assert "PIP_EXTRA_INDEX_URL" in heavy and "2 GPU packages" in heavy
