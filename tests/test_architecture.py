@@ -90,3 +90,10 @@ def test_rules_keep_their_form(path: Path) -> None:
             assert part not in body, f"rule {name} has {part}"
         params = re.search(r"params:\n((?: {8}.*\n)+)", body)
         assert params and params.group(1).count("=lambda") == 1 and ".canonical()" in params.group(1), f"rule {name}: one canonical param"
+
+
+def test_the_errata_page_names_tests_that_exist() -> None:
+    named = re.findall(r"\| ([\w/]+\.py)::(\w+) \|", (ROOT / "docs" / "errata.md").read_text(encoding="utf-8"))
+    assert len(named) == 21
+    for path, test in named:
+        assert f"def {test}(" in (ROOT / "tests" / path).read_text(encoding="utf-8"), f"{path} has no {test}"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.interpolate import PchipInterpolator
+from scipy.optimize import minimize
 
 from ecmpipe.cards import write_curve
 from ecmpipe.dft.records import RunCard, pick, read_runs
@@ -88,23 +89,39 @@ def convex_hull(x: Sequence[float], energy: Sequence[float]) -> np.ndarray:
 def smooth_potential(x: np.ndarray, steps: np.ndarray, slope: float) -> tuple[np.ndarray, np.ndarray]:
     """A strictly decreasing, piecewise linear potential whose mean over every hull interval is that interval's step.
 
-    ``x`` (n + 1) rising, ``steps`` (n) strictly decreasing, both ends at least ``slope`` V beyond their steps. At each
-    knot the potential is the mean of the two steps beside it; within an interval it takes the value of the step at the
-    fraction that conserves the energy (a shape-preserving quadratic spline of the energy: Schumaker, SIAM J. Numer.
-    Anal. 20, 854 (1983)). Returns places and values.
+    ``x`` (n + 1) rising, ``steps`` (n) strictly decreasing, both ends at least ``slope`` V beyond their steps. Within an
+    interval the potential takes the value of the step at the fraction that conserves the energy (a shape-preserving
+    quadratic spline of the energy: Schumaker, SIAM J. Numer. Anal. 20, 854 (1983)). Its values at the inner knots are
+    free between the two steps there; they are chosen for the least mean square slope, since a cliff in E_eq(x) would be
+    an artefact of the few compositions. Returns places and values.
     """
     if (np.diff(steps) >= 0).any():
         raise ConvergenceError(f"hull steps {steps.tolist()} V do not fall with x")
-    inner = (steps[1:] + steps[:-1]) / 2
-    first = steps[0] + max(slope, (steps[0] - inner[0]) if inner.size else slope)
-    last = steps[-1] - max(slope, (inner[-1] - steps[-1]) if inner.size else slope)
-    ends = np.concatenate([[first], inner, [last]])
-    share = (steps - ends[1:]) / (ends[:-1] - ends[1:])
+    if len(steps) == 1:
+        ends = np.array([steps[0] + slope, steps[0] - slope])
+    else:
+        share = np.full(len(steps) - 1, 0.5)
+        found = minimize(lambda share: _roughness(x, steps, _ends(steps, share, slope)), share, bounds=[(0.02, 0.98)] * len(share))
+        ends = _ends(steps, found.x, slope)
     places, values = [x[0]], [ends[0]]
     for k, value in enumerate(steps):
-        places += [x[k] + share[k] * (x[k + 1] - x[k]), x[k + 1]]
+        turn = (value - ends[k + 1]) / (ends[k] - ends[k + 1])
+        places += [x[k] + turn * (x[k + 1] - x[k]), x[k + 1]]
         values += [value, ends[k + 1]]
     return np.array(places), np.array(values)
+
+
+def _ends(steps: np.ndarray, share: np.ndarray, slope: float) -> np.ndarray:
+    """Values at all knots: ``share`` of the way from the lower to the higher step inside, mirrored beyond the outer steps."""
+    inner = steps[1:] + share * (steps[:-1] - steps[1:])
+    return np.concatenate([[steps[0] + max(slope, steps[0] - inner[0])], inner, [steps[-1] - max(slope, inner[-1] - steps[-1])]])
+
+
+def _roughness(x: np.ndarray, steps: np.ndarray, ends: np.ndarray) -> float:
+    """The integral of the squared slope of the piecewise linear potential, in V2."""
+    width, fall = np.diff(x), ends[:-1] - ends[1:]
+    turn = (steps - ends[1:]) / fall
+    return float(np.sum(((ends[:-1] - steps) ** 2 / turn + (steps - ends[1:]) ** 2 / (1 - turn)) / width))
 
 
 def _row(run: RunCard, step: DelithiationStep) -> dict[str, float]:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ecmpipe.cards import HyperelasticCard, read_card, read_curve, whole_file
 from ecmpipe.report.results import Case, Frame, read_case, read_fields
@@ -24,6 +25,7 @@ PANELS = (
     ("Displacement y [m]", "$u_y$ [nm]", "coolwarm", 1e9),
 )
 COLOURS = {"none": "tab:blue", "polyamide": "tab:orange", "pdms": "tab:green"}
+LEVELS = 96
 STYLES = ["-", "--", ":", "-."]
 
 
@@ -56,7 +58,7 @@ def plot_fields(case: Case, step: FiguresStep) -> Figure:
     """Concentration, crack field and displacement at the time marks of the SI's Figs S1-S6."""
     points, triangles, frames = read_fields(case.fields)
     marks = time_marks(case, frames, step.printed.intact_time_1c.value / case.c_rate)
-    figure, axes = plt.subplots(len(marks), 3, figsize=(10.5, 3.1 * len(marks)), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(len(marks), 3, figsize=(8.2, 3.2 * len(marks)), squeeze=False, layout="constrained")
     for row, (name, frame) in zip(axes, marks, strict=True):
         for panel, (ax, what) in enumerate(zip(row, PANELS, strict=True)):
             draw_field(ax, points, triangles, frame, what)
@@ -76,10 +78,10 @@ def time_marks(case: Case, frames: list[Frame], intact: float) -> list[tuple[str
         half = 0.5 * (1 + history["Contact fraction [1]"].min())
         lost = history[history["Contact fraction [1]"] < half]
         if len(lost):
-            wanted.append(("the crack runs", float(lost["Time [s]"].iloc[0])))
+            wanted.append(("half the contact is lost", float(lost["Time [s]"].iloc[0])))
     wanted.append(("end of charge", float(history["Time [s]"].iloc[-1])))
     marks: list[tuple[str, Frame]] = []
-    for name, time in wanted:
+    for name, time in sorted(wanted, key=lambda item: item[1]):
         frame = min(frames, key=lambda item: abs(item.time - time))
         if all(frame is not other for _, other in marks):
             marks.append((name, frame))
@@ -90,11 +92,15 @@ def draw_field(ax: Axes, points: np.ndarray, triangles: np.ndarray, frame: Frame
     """One field on the undeformed mesh, lengths in µm."""
     key, _, colours, factor = what
     values = factor * np.asarray(frame.point_data[key]).reshape(-1)
-    limits = {"vmin": 0.0, "vmax": 1.0} if key.startswith("Crack") else {}
-    image = ax.tripcolor(points[:, 0] * 1e6, points[:, 1] * 1e6, triangles, values, shading="gouraud", cmap=colours, **limits)
+    low, high = (0.0, 1.0) if key.startswith("Crack") else (values.min(), values.max())
+    margin = 1e-6 * max(high - low, abs(high), 1e-6)  # the ends belong to the outer levels, a uniform field to one
+    levels = np.linspace(low - margin, high + margin, LEVELS)
+    image = ax.tricontourf(points[:, 0] * 1e6, points[:, 1] * 1e6, triangles, values, levels=levels, cmap=colours)
+    image.set_edgecolor("face")  # no hairlines between the levels
     ax.set_aspect("equal")
     ax.grid(False)
-    ax.figure.colorbar(image, ax=ax, shrink=0.85)
+    ticks = [tick for tick in MaxNLocator(5).tick_values(low, high) if low - margin <= tick <= high + margin]
+    ax.figure.colorbar(image, ax=ax, shrink=0.85, ticks=ticks)
     ax.set_xlabel("x [µm]")
 
 
@@ -177,7 +183,7 @@ def plot_overview(cases: list[Case]) -> Figure:
     lost = history[history["Contact fraction [1]"] < half]
     time = float((lost if len(lost) else history)["Time [s]"].iloc[0 if len(lost) else -1])
     frame = min(frames, key=lambda item: abs(item.time - time))
-    figure, axes = plt.subplots(1, 4, figsize=(15, 3.6), width_ratios=[1, 1, 1, 1.35], layout="constrained")
+    figure, axes = plt.subplots(1, 4, figsize=(13, 3.9), width_ratios=[1, 1, 1, 1.6], layout="constrained")
     for ax, what in zip(axes, PANELS, strict=False):
         draw_field(ax, points, triangles, frame, what)
         ax.set_title(what[1])

@@ -55,6 +55,13 @@ def test_smooth_potential_falls_and_keeps_every_knot_energy(steps):
         assert mean == pytest.approx(step, abs=1e-12)
 
 
+def test_smooth_potential_has_no_cliff_where_the_steps_have_none():
+    # a long plateau behind a slope: the arithmetic mean of the steps at the knot would fall at 57 V per unit of x
+    x, steps = np.array([0, 0.25, 0.5, 0.75, 5 / 6, 1]), np.array([4.306, 4.059, 3.852, 3.565, 3.556])
+    places, values = smooth_potential(x, steps, 0.01)
+    assert np.max(-np.diff(values) / np.diff(places)) < 6
+
+
 def test_delithiation_curve_of_a_known_energy(settings, cards, tmp_path):
     card = cards["ncm811"]
     host = card.bulk.structure()
