@@ -28,6 +28,7 @@ COLUMNS = (
     "Cathode diffusion overpotential [V]",
     "Electrolyte overpotential [V]",
     "Anode overpotential [V]",
+    "Contact fraction that carried this step [1]",
     "Contact fraction [1]",
     "Largest crack field d [1]",
     "Crack length [m]",
@@ -71,6 +72,7 @@ def history_row(model: Model, before: State, after: State, li_start: float, coun
         seen["cathode diffusion"],
         seen["electrolyte"],
         seen["anode"],
+        model.contact_fraction(before),
         model.contact_fraction(after),
         float(after.d.max()),
         float(model.cell.interface_length @ broken),
@@ -84,6 +86,20 @@ def history_row(model: Model, before: State, after: State, li_start: float, coun
         float(counts["newton"]),
         cpu,
     ]
+
+
+def cut_off_row(last: list[float], cut_off: float, contact: float) -> list[float]:
+    """The end of a charge whose next step, however small, passes ``cut_off`` (V): the last state at that voltage.
+
+    The contact that is left cannot carry the current below the cut-off, so the overpotential there is at least this one;
+    what it lies above the last step's is charge transfer through the contact lost in it.
+    """
+    row = dict(zip(COLUMNS, last, strict=True))
+    rise = cut_off - row["Voltage [V]"]
+    for key in ("Voltage [V]", "Overpotential [V]", "Charge transfer overpotential [V]"):
+        row[key] += rise
+    row["Contact fraction that carried this step [1]"] = contact
+    return list(row.values())
 
 
 def reason_for_frame(model: Model, before: State, after: State, record: Record) -> str:
@@ -106,10 +122,12 @@ def frame_of(model: Model, state: State, what: str) -> dict[str, np.ndarray]:
     """The fields of one instant, in single precision."""
     k = model.chemistry.chemistry
     inside = model.chemistry.cathode_mass > 0
-    ions = np.where(model.chemistry.electrolyte_mass > 0, state.charge.ion * k.rest[0], 0.0)
+    mobile = np.where(model.chemistry.electrolyte_mass > 0, state.charge.ion * k.rest[0], 0.0)
+    bound = np.where(model.chemistry.electrolyte_mass > 0, state.charge.bound, 0.0)
     fields = {
         "solid": np.where(inside, state.charge.x_li * k.site_density, 0.0),
-        "ions": ions,
+        "mobile": mobile,
+        "bound": bound,
         "phi": state.charge.phi / model.chemistry.f,
         "d": state.d,
         "ux": state.u[0::2],
@@ -140,7 +158,8 @@ def write_fields(path: Path, cell: Cell, frames: list[dict[str, np.ndarray]]) ->
             writer.write_points_cells(points, [("triangle", triangles)])
             for frame in frames:
                 point_data = {
-                    "Li concentration [mol.m-3]": np.where(is_ionic, frame["ions"][source], frame["solid"][source]),
+                    "Li concentration [mol.m-3]": np.where(is_ionic, (frame["mobile"] + frame["bound"])[source], frame["solid"][source]),
+                    "Mobile Li concentration [mol.m-3]": np.where(is_ionic, frame["mobile"][source], np.float32(0)),
                     "Crack field d [1]": frame["d"][source],
                     "Displacement x [m]": frame["ux"][source],
                     "Displacement y [m]": frame["uy"][source],
@@ -166,7 +185,7 @@ def summarise(model: Model, record: Record, numbers: dict) -> FemSummaryCard:
         "engine": "ecmpipe.fem (numba kernels, SuperLU)",
         "model": fracture.model,
         "split in the band": fracture.band_split,
-        "modulus of the band": fracture.band_modulus,
+        "modulus of the band": "own" if "filler_c10" in numbers else fracture.band_modulus,
         "bulk": fracture.bulk,
         "gate": fracture.gate,
         "top": model.settings.top,
@@ -176,7 +195,7 @@ def summarise(model: Model, record: Record, numbers: dict) -> FemSummaryCard:
         "interface toughness source": toughness.source,
         "C-rate [h-1]": model.c_rate,
         "current density [A.m-2]": model.current,
-        "accepted steps [1]": len(table),
+        "accepted steps [1]": int(table["Throughput Q [1]"].nunique()),
         "rejected steps [1]": record.rejected,
         "frames": [
             {"what": str(frame["what"]), "time [s]": float(t), "throughput [1]": float(q), "contact fraction [1]": float(a)}

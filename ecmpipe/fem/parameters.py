@@ -65,7 +65,10 @@ def _toughness(path: Path, material: str) -> Sourced:
         raise CardError(f"{path}: the surface energy of '{material}' is {energy:g} J.m-2, which cannot be a toughness; check its slab")
     plane = "".join(str(index) for index in face.miller)
     return Sourced(
-        value=2 * energy, unit="J.m-2", label="computed", source=f"dft/{material}: twice the ({plane}) surface energy ({card.engine})"
+        value=2 * energy,
+        unit="J.m-2",
+        label="computed",
+        source=f"dft/{material}: twice the ({plane}) surface energy ({card.engine}); read only where the bulk may crack",
     )
 
 
@@ -81,11 +84,7 @@ def _filler(filler: str, cards: list[Path]) -> dict[str, Sourced]:
         raise CardError(f"{cards[0]}: C10 + C01 = {card.c10 + card.c01:g} Pa makes an unstable filler; check the fit")
     source = f"hyperelastic/{filler}: S.37 at {card.strain_rate:g} s-1 ({card.engine})"
     values = {"filler_c10": (card.c10, "Pa"), "filler_c01": (card.c01, "Pa"), "filler_kappa": (card.kappa, "Pa")}
-    found = {name: Sourced(value=value, unit=unit, label="computed", source=source) for name, (value, unit) in values.items()}
-    assumed = "the SI is silent on what carries ions through the filler and how tough it is"
-    found["filler_diffusivity_over_electrolyte"] = Sourced(value=1.0, unit="1", label="assumed", source=f"as the electrolyte; {assumed}")
-    found["filler_toughness_over_interface"] = Sourced(value=1.0, unit="1", label="assumed", source=f"as the interface; {assumed}")
-    return found
+    return {name: Sourced(value=value, unit=unit, label="computed", source=source) for name, (value, unit) in values.items()}
 
 
 def _derived(numbers: dict[str, Sourced]) -> dict[str, Sourced]:

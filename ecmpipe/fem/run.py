@@ -14,7 +14,7 @@ import numpy as np
 from ecmpipe.cards import FemParametersCard, read_card, read_curve, write_card
 from ecmpipe.errors import CardError, ConvergenceError, SettingsError
 from ecmpipe.fem.model import Model
-from ecmpipe.fem.output import frame_of, history_row, reason_for_frame, summarise, write_fields, write_history
+from ecmpipe.fem.output import cut_off_row, frame_of, history_row, reason_for_frame, summarise, write_fields, write_history
 from ecmpipe.fem.staggered import charge_cell
 from ecmpipe.fem.state import Record, State, load, save
 from ecmpipe.fem.tables import Table
@@ -111,6 +111,8 @@ def _charge(model: Model, state: State, record: Record, checkpoint: Path, key: s
 
     with stop:
         state = charge_cell(model, state, record, accepted)
+    if record.at_cut_off and record.rows:
+        record.rows.append(cut_off_row(record.rows[-1], model.cut_off, model.contact_fraction(state)))
     if record.frames and record.frames[-1]["instant"][1] == state.throughput:
         record.frames[-1] |= {"what": np.array("end")}
     elif record.rows:

@@ -38,6 +38,7 @@ def charge_cell(model: Model, state: State, record: Record, accepted: Callable[[
         except (Rejected, ConvergenceError) as problem:
             if at_smallest:
                 reached = isinstance(problem, CutOff)
+                record.at_cut_off = reached
                 record.reason = f"cut-off voltage {model.cut_off:g} V reached within the next step" if reached else f"stopped: {problem}"
             else:
                 record.rejected += 1

@@ -12,7 +12,7 @@ from ecmpipe.cards import whole_file
 from ecmpipe.errors import CardError
 from ecmpipe.fem.electrochemistry import Charge
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Record:
     frames: list[dict[str, np.ndarray]] = field(default_factory=list)
     onset: tuple[float, float] | None = None  # throughput, time
     reason: str = ""
+    at_cut_off: bool = False  # the next step, however small, would pass the cut-off voltage
     rejected: int = 0
     cpu: float = 0.0
 

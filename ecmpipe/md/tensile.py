@@ -26,7 +26,8 @@ REACHED = 1e-9  # relative; the box must be this close to its target at the end 
 def pull(step: TensileStep, *, polymer: str, data: Path, cell: Path, axis: str, replica: int, output: Path, work: Path) -> dict[str, Any]:
     """Pull the box of ``data`` along ``axis`` in ``work`` (resuming what is there) and write the curve.
 
-    Columns: time, stretches of the three axes, Cauchy stresses (S.32), temperature, density, each the mean over its window.
+    Columns: time, stretches of the three axes, Cauchy stresses (S.32), temperature and density, each the mean over its window; the time is
+    the window's end.
     A replica is a new draw of velocities. Raises `EngineError` when LAMMPS fails or a target length was missed.
     """
     if axis not in ("x", "y", "z"):

@@ -15,12 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ecmpipe.cards import HyperelasticCard, read_card, read_curve, whole_file
-from ecmpipe.report.results import Case, Frame, read_case, read_fields
+from ecmpipe.report.results import SHOWN_LI, Case, Frame, read_case, read_fields
 from ecmpipe.settings.report import FiguresStep
 from ecmpipe.units import CUBIC_ANGSTROM, HOUR
 
 PANELS = (
-    ("Li concentration [mol.m-3]", "Li concentration [mol m$^{-3}$]", "viridis", 1.0),
+    (SHOWN_LI, "Li, in LGPS mobile [mol m$^{-3}$]", "viridis", 1.0),
     ("Crack field d [1]", "crack field $d$", "inferno_r", 1.0),
     ("Displacement y [m]", "$u_y$ [nm]", "coolwarm", 1e9),
 )

@@ -13,6 +13,8 @@ import pandas as pd
 from ecmpipe.cards import FemSummaryCard, read_card, read_curve
 from ecmpipe.errors import CardError
 
+SHOWN_LI = "Li that moves [mol.m-3]"  # all Li in the cathode, mobile Li in the electrolyte; made here for the figures
+
 
 @dataclass(frozen=True)
 class Case:
@@ -60,7 +62,9 @@ def read_fields(path: Path) -> tuple[np.ndarray, np.ndarray, list[Frame]]:
             frames = []
             for index in range(reader.num_steps):
                 time, point_data, _ = reader.read_data(index)
-                frames.append(Frame(time, point_data))
+                mobile = point_data["Mobile Li concentration [mol.m-3]"]
+                shown = np.where(mobile > 0, mobile, point_data["Li concentration [mol.m-3]"])
+                frames.append(Frame(time, point_data | {SHOWN_LI: shown}))
     except (OSError, KeyError, meshio.ReadError, ParseError) as error:
         raise CardError(f"{path}: not a readable field file ({error}); delete it and rerun the step that makes it") from None
     triangles = np.vstack([block.data for block in cells if block.type == "triangle"])

@@ -56,7 +56,7 @@ class GeometrySettings(Model):
 
 
 class FractureSettings(Model):
-    """The crack model. ``directional`` and ``elastic`` are the defaults for the reasons in the equations page."""
+    """The crack model. ``directional`` and ``elastic`` are the defaults for the reasons that README.md gives under Limits."""
 
     model: Literal["AT2"]
     band_split: Literal["directional", "miehe"]

@@ -133,3 +133,11 @@ def test_layers_hold_their_own_fields():
     echem = problem()
     assert (echem.cathode_mass[echem.cell.anode] == 0).all()
     assert echem.cathode_mass.sum() == pytest.approx(echem.cell.areas[echem.cell.layer == CATHODE].sum())
+
+
+def test_l1_is_the_cathode_and_l2_the_electrolyte():
+    # Table S1 prints them the other way round, against S.2 and S.13.
+    cell = build_cell(cathode=2e-6, filler=0.0, electrolyte=3e-6, width=1e-6, band=0.3e-6, size=0.1e-6, growth=1.5, largest=0.4e-6)
+    assert cell.areas[cell.layer == CATHODE].sum() == pytest.approx(2e-6 * 1e-6)
+    assert np.allclose(cell.nodes[cell.interface][:, 1], 2e-6) and np.allclose(cell.nodes[cell.anode][:, 1], 5e-6)
+    assert np.allclose(cell.nodes[cell.bottom][:, 1], 0)

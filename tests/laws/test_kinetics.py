@@ -43,7 +43,14 @@ def test_s6_s18_exchange_currents():
 
 
 def test_s6_satisfies_detailed_balance():
-    # i = F k [a_M a_ion e^(alpha f E) / K^alpha ...]: i0 must vanish when either partner of the reaction S.4 is used up.
+    # At equilibrium both directions of S.4 run at i0: k_f a_LiM e^(alpha f E) = k_b a_M a_ion e^(-(1 - alpha) f E), with the
+    # Nernst potential f E = ln(a_M a_ion / a_LiM) and k_f = k_b = k. Swapped exponents fail for any alpha but a half.
+    k, x, ion, alpha = 5.1e-4, 0.3, 1.4, 0.3
+    potential = np.log((1 - x) * ion / x)
+    forward = FARADAY * k * x * np.exp(alpha * potential)
+    backward = FARADAY * k * (1 - x) * ion * np.exp(-(1 - alpha) * potential)
+    assert kinetics.cathode_exchange_current(k, x, ion, alpha) == pytest.approx(forward) == pytest.approx(backward)
+    # i0 vanishes when either partner is used up.
     assert kinetics.cathode_exchange_current(5.1e-4, 1.0, 1.0, 0.5) == 0
     assert kinetics.cathode_exchange_current(5.1e-4, 0.0, 1.0, 0.5) == 0
 
