@@ -25,6 +25,8 @@ def main() -> int:
 
 def describe(plan: dict[str, str]) -> str:
     """What pip will bring, and what it means: ``plan`` maps package names in lower case to versions."""
+    if not plan:
+        return "set-up: every package is there already"
     lines = [f"set-up: {len(plan)} packages into .venv, two to five minutes on a fast line"]
     gpu = [name for name in plan if name.startswith(("nvidia-", "cuda-", "triton")) and not name.startswith("nvidia-ml")]
     if gpu:

@@ -1,6 +1,6 @@
 """One line per finished job: how many are done, how long it took, about how long is left.
 
-The estimate is (seconds of the jobs still to do, by rule) / cores. A rule's seconds per job come from the jobs of this run,
+The estimate is (seconds of the jobs still to do, by rule) / (jobs at once). A rule's seconds per job come from the jobs of this run,
 before that from the last run's benchmark files, before that from the reference run in ``workflow/costs.csv``, scaled by this
 machine's pace so far. Where a rule has none of the three, the line says so instead of guessing.
 """
@@ -20,7 +20,7 @@ from typing import TextIO
 class ProgressHandler(logging.Handler):
     """Listens to Snakemake's log events and prints the progress; attached in ``workflow/rules/common.smk``."""
 
-    def __init__(self, benchmarks: Path, reference: Path, stream: TextIO | None = None):
+    def __init__(self, benchmarks: Path, reference: Path, jobs_at_once: int, stream: TextIO | None = None):
         super().__init__()
         self.expected = reference_costs(reference)
         self.last = benchmark_costs(benchmarks)
@@ -30,19 +30,17 @@ class ProgressHandler(logging.Handler):
         self.started: dict[int, float] = {}
         self.seconds: dict[str, list[float]] = {}
         self.began = time.monotonic()
-        self.cores = 1
+        self.jobs_at_once = jobs_at_once
         self.total = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Follow one event; unknown ones pass by."""
         event = str(getattr(record, "event", ""))
-        if event == "run_info":
+        if event == "run_info" and not self.total:  # a dry run says it twice
             self.todo = Counter({rule: count for rule, count in record.stats.items() if rule not in ("total", "all")})
             self.total = sum(self.todo.values())
             if self.total:
                 print(f"{self.total} steps to do, {self.estimate()}", file=self.stream, flush=True)
-        elif event == "resources_info" and getattr(record, "cores", None):
-            self.cores = int(record.cores)
         elif event == "job_info":
             self.rules[record.jobid] = record.rule_name
             self.started[record.jobid] = time.monotonic()
@@ -71,7 +69,7 @@ class ProgressHandler(logging.Handler):
             min(time.monotonic() - began, costs.get(self.rules[job]) or 0.0) for job, began in self.started.items() if job in self.rules
         )
         left = max(0.0, sum(cost * self.todo[rule] for rule, cost in costs.items()) - running)
-        return f"about {left / self.cores / 60:.1f} min left"
+        return f"about {left / self.jobs_at_once / 60:.1f} min left"
 
     def _cost(self, rule: str) -> float | None:
         if rule in self.seconds:

@@ -22,12 +22,11 @@ def handler(tmp_path: Path, monkeypatch) -> tuple[ProgressHandler, io.StringIO, 
     costs = tmp_path / "costs.csv"
     costs.write_text("rule,wall per job [s]\nfem_run,60\n")
     stream = io.StringIO()
-    return ProgressHandler(tmp_path, costs, stream), stream, clock
+    return ProgressHandler(tmp_path, costs, 2, stream), stream, clock
 
 
 def test_estimate_is_work_over_cores(tmp_path: Path, monkeypatch) -> None:
     progress, stream, clock = handler(tmp_path, monkeypatch)
-    progress.emit(record(event="resources_info", cores=2))
     progress.emit(record(event="run_info", stats={"fem_run": 5, "all": 1, "total": 6}))
     progress.emit(record(event="job_info", jobid=1, rule_name="fem_run"))
     clock[0] = 120.0

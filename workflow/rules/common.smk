@@ -47,4 +47,5 @@ def upstream_runs(wildcards):
 
 
 if workflow.is_main_process:
-    logger.addHandler(ProgressHandler(Path("results/benchmarks"), Path("workflow/costs.csv")))
+    jobs_at_once = workflow.resource_settings.cores or workflow.resource_settings.nodes or 1
+    logger.addHandler(ProgressHandler(Path("results/benchmarks"), Path("workflow/costs.csv"), jobs_at_once))
