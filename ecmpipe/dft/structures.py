@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import yaml
 from pydantic import Field
 from pymatgen.core import Composition, Lattice, Structure
 
@@ -16,7 +15,7 @@ from ecmpipe.dft import slabs
 from ecmpipe.dft.ordering import EMPTY, order
 from ecmpipe.dft.records import SlabCard, StructuresCard, cell_of
 from ecmpipe.errors import SettingsError
-from ecmpipe.settings.base import Model, Number, validate
+from ecmpipe.settings.base import Model, Number, read_yaml, validate
 from ecmpipe.settings.dft import StructuresStep
 from ecmpipe.settings.dft_materials import SlabSettings
 
@@ -51,13 +50,7 @@ class Crystal(Model):
 
 def read_crystal(path: Path) -> Crystal:
     """Read and validate a crystal file; one line per problem."""
-    try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: no such crystal file; see inputs/structures/") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
-    return validate(Crystal, data, where=str(path))
+    return validate(Crystal, read_yaml(path, "crystal file"), where=str(path))
 
 
 def build_crystal(crystal: Crystal) -> Structure:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self
 
-import yaml
 from pydantic import Field, model_validator
 
-from ecmpipe.errors import SettingsError
-from ecmpipe.settings.base import Model, Number, validate
+from ecmpipe.settings.base import Model, Number, read_yaml, validate
 
 Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
 
@@ -104,10 +102,4 @@ class PolymerDescription(Model):
 
 def read_description(path: Path) -> PolymerDescription:
     """Read and validate a description; a mistake is a `SettingsError` that names file and key."""
-    try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: no such polymer description; inputs/polymers/ holds examples") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
-    return validate(PolymerDescription, data, where=str(path))
+    return validate(PolymerDescription, read_yaml(path, "polymer description"), where=str(path))

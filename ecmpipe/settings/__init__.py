@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import model_validator
 
 from ecmpipe.errors import SettingsError
-from ecmpipe.settings.base import Model, validate
+from ecmpipe.settings.base import Model, read_yaml, validate
 from ecmpipe.settings.dft import DftParameters, DftSettings
 from ecmpipe.settings.fem import FemParameters, FemSettings, check_fillers
 from ecmpipe.settings.hyperelastic import HyperelasticSettings
@@ -54,13 +53,10 @@ def read_settings(files: list[Path]) -> Settings:
     """Merge YAML files in order, later ones over earlier ones, and validate the result."""
     merged: dict[str, Any] = {}
     for path in files:
-        try:
-            layer = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise SettingsError(f"{path}: no such settings file") from None
-        except yaml.YAMLError as error:
-            raise SettingsError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
-        merged = _merge(merged, layer or {})
+        layer = read_yaml(path, "settings file") or {}
+        if not isinstance(layer, Mapping):
+            raise SettingsError(f"{path}: holds {type(layer).__name__}, not sections; start with a key such as 'fem:'")
+        merged = _merge(merged, layer)
     return validate(Settings, merged)
 
 

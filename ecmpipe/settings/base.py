@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import json
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from ecmpipe.errors import SettingsError
@@ -73,6 +75,16 @@ def quantity(unit: str, *, gt: float | None = None, ge: float | None = None, lt:
         return parameter
 
     return Annotated[Parameter, AfterValidator(check)]
+
+
+def read_yaml(path: Path, what: str) -> Any:
+    """The content of a YAML file; ``what`` names the kind of file in the `SettingsError` when it cannot be read."""
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot read this {what} ({error.strerror}); give the path of one") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not valid YAML ({' '.join(str(error).split())}); correct this {what}") from None
 
 
 def validate(model: type[Model], data: Any, *, where: str = "") -> Any:

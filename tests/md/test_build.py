@@ -191,5 +191,5 @@ def test_broken_descriptions_are_refused(edit, message: str) -> None:
 
 
 def test_a_missing_description_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="no such polymer description"):
+    with pytest.raises(SettingsError, match="polymer description"):
         read_description(tmp_path / "none.yaml")

@@ -104,3 +104,22 @@ def test_snakemake_refuses_broken_settings_before_it_plans(tmp_path: Path) -> No
     assert len(errors) == 1 and "fem.geometry.width [m]" in errors[0]
     assert "Traceback" not in done.stderr
     assert not (folder / "results").exists()
+
+
+@pytest.mark.usefixtures("in_root")
+@pytest.mark.parametrize(
+    ("section", "text", "expected"),
+    [
+        ("dft: {{materials: {{lgps: {{crystal: '{}'}}}}}}", "formula: [", "not valid YAML"),
+        ("dft: {{materials: {{lgps: {{crystal: '{}'}}}}}}", "formula: LGPS", "missing"),
+        ("md: {{polymers: {{pdms: {{description: '{}'}}}}}}", "name: pdms\nunits: 3", "unknown key"),
+    ],
+)
+def test_broken_files_that_the_settings_name_are_found_before_the_run(section, text, expected, tmp_path, capsys) -> None:
+    named = tmp_path / "named.yaml"
+    named.write_text(text)
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(section.format(named))
+    assert main(["check", "--overlay", str(overlay)]) == 2
+    errors = capsys.readouterr().err
+    assert str(named) in errors and expected in errors and "Traceback" not in errors
