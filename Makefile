@@ -8,8 +8,8 @@ OVERLAY ?=
 .PHONY: run test lint setup clean readme
 
 run: $(STAMP)
-	@$(BIN)/python -m ecmpipe check $(if $(OVERLAY),--overlay $(OVERLAY))
-	@$(BIN)/snakemake --profile profiles/local $(if $(OVERLAY),--configfile $(OVERLAY))
+	@$(BIN)/python -m ecmpipe check $(if $(OVERLAY),--overlay '$(OVERLAY)')
+	@$(BIN)/snakemake --profile profiles/local $(if $(OVERLAY),--configfile '$(OVERLAY)')
 	@echo "report: results/report/index.html"
 
 test: $(STAMP)

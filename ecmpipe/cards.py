@@ -16,7 +16,8 @@ from ecmpipe.errors import CardError
 from ecmpipe.settings.base import Label, Model
 
 C = TypeVar("C", bound="Card")
-Matrix = Annotated[list[list[float]], Field(min_length=1)]
+Three = Annotated[list[float], Field(min_length=3, max_length=3)]
+Six = Annotated[list[float], Field(min_length=6, max_length=6)]
 
 
 class Card(Model):
@@ -32,8 +33,8 @@ class CrystalCard(Card):
     formula_units: int = Field(alias="Formula units per cell [1]")
     li_per_cell: int = Field(alias="Li atoms per cell [1]")
     volume: float = Field(alias="Cell volume [m3]", gt=0)
-    lengths: list[float] = Field(alias="Cell lengths [m]")
-    angles: list[float] = Field(alias="Cell angles [deg]")
+    lengths: Three = Field(alias="Cell lengths [m]")
+    angles: Three = Field(alias="Cell angles [deg]")
     energy: float = Field(alias="Energy [J]")
     density: float = Field(alias="Density [kg.m-3]", gt=0)
     residual_force: float = Field(alias="Largest residual force [eV.angstrom-1]", ge=0)
@@ -44,7 +45,7 @@ class ElasticCard(Card):
 
     material: str
     engine: str
-    stiffness: Matrix = Field(alias="Stiffness matrix [Pa]")
+    stiffness: list[Six] = Field(alias="Stiffness matrix [Pa]", min_length=6, max_length=6)
     bulk_modulus: float = Field(alias="Bulk modulus [Pa]", gt=0)
     shear_modulus: float = Field(alias="Shear modulus [Pa]", gt=0)
     youngs_modulus: float = Field(alias="Young's modulus [Pa]", gt=0)
@@ -92,7 +93,7 @@ class CellCard(Card):
     density: float = Field(alias="Density [kg.m-3]", gt=0)
     density_error: float | None = Field(alias="Density standard error [kg.m-3]", default=None)
     temperature: float | None = Field(alias="Temperature [K]", default=None)
-    lengths: list[float] = Field(alias="Box lengths [m]")
+    lengths: Three = Field(alias="Box lengths [m]")
     net_charge: float = Field(alias="Net charge [e]")
     seed: int
     torsion_mode: str
@@ -112,7 +113,7 @@ class HyperelasticCard(Card):
     youngs_modulus: float = Field(alias="Young's modulus [Pa]", gt=0)
     poisson_ratio: float = Field(alias="Poisson ratio [1]")
     density: float = Field(alias="Density [kg.m-3]", gt=0)
-    covariance: Matrix = Field(alias="Covariance of C10, C01, kappa [Pa2]")
+    covariance: list[Three] = Field(alias="Covariance of C10, C01, kappa [Pa2]", min_length=3, max_length=3)
     correlation: float = Field(alias="Correlation of C10 and C01 [1]")
     identifiable: bool
     at_bound: list[str]
@@ -209,8 +210,10 @@ def read_curve(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
         table = pd.read_csv(path)
     except FileNotFoundError:
         raise CardError(f"{path}: missing; rerun the step that makes it") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise CardError(f"{path}: not a valid CSV ({error}); delete it and rerun the step that makes it") from None
+    if table.empty or table.isna().any().any() or not all(kind.kind in "if" for kind in table.dtypes):
+        raise CardError(f"{path}: empty, or not every cell is a number; delete it and rerun the step that makes it")
     absent = [name for name in columns if name not in table.columns]
     if absent:
         raise CardError(f"{path}: lacks the columns {absent}; it has {list(table.columns)}")

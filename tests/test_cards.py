@@ -59,3 +59,11 @@ def test_curves_keep_every_digit_and_name_missing_columns(tmp_path: Path) -> Non
     assert (read_curve(tmp_path / "x.csv", ["Time [s]"])["Time [s]"] == table["Time [s]"]).all()
     with pytest.raises(CardError, match="Voltage"):
         read_curve(tmp_path / "x.csv", ["Voltage [V]"])
+
+
+@pytest.mark.parametrize("text", ["", "Time [s]\n", 'Time [s]\n1\n""\n', "Time [s]\nlater\n", "Time [s]\n1,2\n3\n"])
+def test_a_damaged_curve_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    with pytest.raises(CardError, match="rerun"):
+        read_curve(path, ["Time [s]"])

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 from pymatgen.core import Lattice, Structure
 
-from ecmpipe.cards import Card, Matrix, read_card
+from ecmpipe.cards import Card, Three, read_card
 from ecmpipe.errors import CardError
 from ecmpipe.settings.base import Model
 
@@ -17,7 +17,7 @@ from ecmpipe.settings.base import Model
 class Cell(Model):
     """A periodic cell: lattice vectors in rows, species and fractional positions."""
 
-    lattice: Matrix = Field(alias="Lattice [angstrom]")
+    lattice: list[Three] = Field(alias="Lattice [angstrom]")
     species: list[str]
     positions: list[list[float]] = Field(alias="Positions [1]")
 
@@ -81,7 +81,7 @@ class RunCard(Card):
     cell: Cell
     energy: float = Field(alias="Energy [eV]")
     initial_energy: float = Field(alias="Energy of the starting structure [eV]")
-    stress: Matrix = Field(alias="Stress [eV.angstrom-3]")
+    stress: list[Three] = Field(alias="Stress [eV.angstrom-3]")
     residual_force: float = Field(alias="Largest residual force [eV.angstrom-1]", ge=0)
     steps: int = Field(ge=0)
     mode: str | None = None

@@ -67,6 +67,13 @@ def build_crystal(crystal: Crystal) -> Structure:
 
 def build_structures(step: StructuresStep, *, material: str, crystal: Path, output: Path) -> dict[str, Any]:
     """Write the material's starting structures: the arrangement of least Ewald energy for every composition, and the slab."""
+    card = make_structures(step, material, crystal)
+    write_card(output, card)
+    return {"formula": card.formula, "slab atoms": len(card.slab.species)}
+
+
+def make_structures(step: StructuresStep, material: str, crystal: Path) -> StructuresCard:
+    """The card that `build_structures` writes; a mistake in settings or crystal file is a `SettingsError`."""
     read = read_crystal(crystal)
     parent = build_crystal(read)
     sites = build_supercell(parent, step.supercell)
@@ -80,7 +87,7 @@ def build_structures(step: StructuresStep, *, material: str, crystal: Path, outp
         raise SettingsError(f"{crystal}: references lacks '{step.reference}', which dft.materials.{material}.delithiation names")
     references = {step.reference: cell_of(build_crystal(read.references[step.reference]))} if step.reference else {}
     slab, orderings["slab"] = build_slab(parent, bulk, step)
-    card = StructuresCard(
+    return StructuresCard(
         material=material,
         formula=bulk.composition.formula,
         source=read.source,
@@ -91,8 +98,6 @@ def build_structures(step: StructuresStep, *, material: str, crystal: Path, outp
         slab=slab,
         orderings=orderings,
     )
-    write_card(output, card)
-    return {"formula": card.formula, "slab atoms": len(slab.species)}
 
 
 def build_supercell(parent: Structure, repeats: list[int]) -> Structure:

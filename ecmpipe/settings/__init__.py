@@ -39,6 +39,11 @@ class Settings(Model):
     @model_validator(mode="after")
     def _stages_agree(self) -> Settings:
         check_fillers(self.fem, self.md.polymers)
+        for material, curve in (("ncm811", True), ("lgps", False)):
+            chosen = self.dft.materials.get(material)
+            if chosen is None or (curve and chosen.delithiation is None):
+                part = f"{material}.delithiation" if chosen else material
+                raise SettingsError(f"dft.materials.{part}: missing; the cell is made of ncm811, with its delithiation, and lgps")
         for polymer in self.md.polymers:
             equilibrate_step(self, polymer)
         return self

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ecmpipe.errors import SettingsError
 
@@ -53,8 +53,21 @@ def _refuse_bool(value: Any) -> Any:
     return value
 
 
+# A name is part of paths and command lines.
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 Number = Annotated[float, BeforeValidator(_refuse_bool)]
 Count = Annotated[int, BeforeValidator(_refuse_bool)]
+
+
+def existing_file(value: str) -> str:
+    """A path that is a file, seen from the project's root."""
+    try:
+        found = Path(value).is_file()
+    except OSError:
+        found = False
+    if not found:
+        raise ValueError("no such file; give its path from the project's root (examples lie in inputs/)")
+    return value
 
 
 def quantity(unit: str, *, gt: float | None = None, ge: float | None = None, lt: float | None = None, le: float | None = None):
@@ -83,7 +96,7 @@ def read_yaml(path: Path, what: str) -> Any:
         return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot read this {what} ({error.strerror}); give the path of one") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise SettingsError(f"{path}: not valid YAML ({' '.join(str(error).split())}); correct this {what}") from None
 
 

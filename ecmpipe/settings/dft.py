@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from ecmpipe.errors import SettingsError
-from ecmpipe.settings.base import Count, Model, Number, Step, quantity
+from ecmpipe.settings.base import Count, Model, Name, Number, Step, quantity
 from ecmpipe.settings.dft_materials import Kpoints, MaterialSettings
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class DftSettings(Model):
     ase: AseSettings
     vasp: VaspSettings
     tolerances: Tolerances
-    materials: Annotated[dict[str, MaterialSettings], Field(min_length=1)]
+    materials: Annotated[dict[Name, MaterialSettings], Field(min_length=1)]
 
 
 class DftParameters(Model):

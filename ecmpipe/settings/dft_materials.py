@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from ecmpipe.settings.base import Count, Model, Number
+from ecmpipe.settings.base import Count, Model, Number, existing_file
+
+Pair = Annotated[str, Field(pattern=r"^[A-Z][a-z]?-[A-Z][a-z]?$", description="two species, as P-S")]
 
 VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
-
-
-def _existing_file(path: str) -> str:
-    if not Path(path).is_file():
-        raise ValueError("no such file: write the path of a crystal file (see inputs/structures/), relative to the project's root")
-    return path
 
 
 Whole = Annotated[Count, Field(ge=-50, le=50)]
@@ -44,7 +39,7 @@ class SlabSettings(Model):
     layers: Repeat
     in_plane: Annotated[list[Annotated[list[Whole], Field(min_length=2, max_length=2)]], Field(min_length=2, max_length=2)]
     sites: dict[str, dict[str, Count]] = Field(default_factory=dict)
-    intact: dict[str, Number] = Field(alias="intact bonds [angstrom]", default_factory=dict)
+    intact: dict[Pair, Number] = Field(alias="intact bonds [angstrom]", default_factory=dict)
     kpoints: Kpoints
 
 
@@ -81,12 +76,12 @@ class StrainSettings(Model):
 class MaterialSettings(Model):
     """One crystal: what to build of it and what to calculate."""
 
-    crystal: Annotated[str, AfterValidator(_existing_file)]
+    crystal: Annotated[str, AfterValidator(existing_file)]
     supercell: Annotated[list[Repeat], Field(min_length=3, max_length=3)]
     sites: dict[str, dict[str, Count]]
     charges: dict[str, Charge]
     compensating: str | None = None
-    closest: dict[str, Number] = Field(alias="closest pairs [angstrom]", default_factory=dict)
+    closest: dict[Pair, Number] = Field(alias="closest pairs [angstrom]", default_factory=dict)
     moments: dict[str, Number] = Field(alias="initial moments [bohr_magneton]", default_factory=dict)
     potentials: dict[str, str]
     formula_units: Repeat

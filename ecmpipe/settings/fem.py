@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 VERSION = 1
 NO_FILLER = "none"
 
-Rates = Annotated[list[Annotated[Number, Field(gt=0, le=1e3)]], Field(min_length=1)]
+Rates = Annotated[list[Annotated[Number, Field(ge=1e-3, le=1e3)]], Field(min_length=1)]
 
 
 class FemParameters(Model):
@@ -137,6 +137,9 @@ class FemSettings(Model):
     def _distinct(cls, value: dict[str, list[float]]) -> dict[str, list[float]]:
         for filler, rates in value.items():
             texts = [rate_text(rate) for rate in rates]
+            odd = [rate for rate, text in zip(rates, texts, strict=True) if float(text) != rate]
+            if odd:
+                raise ValueError(f"the C-rate {odd[0]!r} of '{filler}' has more than six digits; it names a folder, so round it")
             if len(set(texts)) < len(texts):
                 raise ValueError(f"the C-rates of '{filler}' hold the same rate twice: {', '.join(texts)}; write each once")
         return value
@@ -182,6 +185,8 @@ def rate_text(rate: float) -> str:
 
 def check_fillers(fem: FemSettings, polymers: Any) -> None:
     """Every filler is ``none`` or a polymer that the MD stage makes; else a `SettingsError`."""
+    if NO_FILLER in polymers:
+        raise SettingsError(f"md.polymers.{NO_FILLER}: this name stands for the cell without filler; give the polymer another name")
     for filler in fem.c_rates:
         if filler != NO_FILLER and filler not in polymers:
             known = ", ".join([NO_FILLER, *polymers])

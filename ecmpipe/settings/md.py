@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from ecmpipe.errors import SettingsError
-from ecmpipe.settings.base import Count, Model, Number, Step, quantity
+from ecmpipe.settings.base import Count, Model, Name, Number, Step, existing_file, quantity
 
 if TYPE_CHECKING:
     from ecmpipe.settings import Settings
@@ -19,13 +18,6 @@ Axis = Literal["x", "y", "z"]
 TorsionMode = Literal["literal", "linear_safe"]
 Temperature = Annotated[Number, Field(gt=0, le=2000)]
 Pressure = Annotated[Number, Field(ge=-1e9, le=1e11)]
-PolymerName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$")]
-
-
-def _existing(value: str) -> str:
-    if not Path(value).is_file():
-        raise ValueError("no such file; give the path of a polymer description (examples lie in inputs/polymers/)")
-    return value
 
 
 def _distinct(values: list) -> list:
@@ -121,7 +113,7 @@ class StageSettings(Model):
 class PolymerSettings(Model):
     """One polymer: what it is, how large its box is, how it is relaxed and pulled."""
 
-    description: Annotated[str, AfterValidator(_existing)]
+    description: Annotated[str, AfterValidator(existing_file)]
     chains: list[ChainSettings] = Field(min_length=1)
     torsions: TorsionMode
     growth_density: Number = Field(alias="growth_density [kg.m-3]", ge=50, le=2000)
@@ -154,7 +146,7 @@ class MdSettings(Model):
     dynamics: DynamicsSettings
     push_off: PushOffSettings
     equilibrium: EquilibriumSettings
-    polymers: dict[PolymerName, PolymerSettings] = Field(min_length=1)
+    polymers: dict[Name, PolymerSettings] = Field(min_length=1)
 
 
 class _MdStep(Step):

@@ -26,7 +26,7 @@ def test_another_rate_changes_no_step():
     ("overlay", "words"),
     [
         ({"c_rates [h-1]": {"none": []}}, ("c_rates [h-1]", "at least one C-rate")),
-        ({"c_rates [h-1]": {"none": [0]}}, ("c_rates [h-1].none.0", "greater than 0")),
+        ({"c_rates [h-1]": {"none": [0]}}, ("c_rates [h-1].none.0", "greater than")),
         ({"c_rates [h-1]": {"none": [1, 1.0]}}, ("twice",)),
         ({"c_rates [h-1]": {"none": ["fast"]}}, ("c_rates [h-1].none.0", "number")),
         ({"geometry": {"width [m]": -1e-6}}, ("geometry.width [m]", "-1e-06")),

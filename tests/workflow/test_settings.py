@@ -23,7 +23,7 @@ BROKEN = {
     "wrong unit in a key": ("md: {dynamics: {'cutoff [nm]': 0.85}}", ["md.dynamics.cutoff [nm]", "0.85", "cutoff [m]"]),
     "negative length": ("fem: {geometry: {'width [m]': -3.0e-6}}", ["fem.geometry.width [m]", "-3e-06", "greater than 0"]),
     "empty C-rate list": ("fem: {'c_rates [h-1]': {none: []}}", ["fem.c_rates [h-1]", "[]", "at least one C-rate"]),
-    "C-rate of zero": ("fem: {'c_rates [h-1]': {none: [0]}}", ["fem.c_rates [h-1].none", "0", "greater than 0"]),
+    "C-rate of zero": ("fem: {'c_rates [h-1]': {none: [0]}}", ["fem.c_rates [h-1].none", "0", "greater than or equal to 0.001"]),
     "missing structure file": (
         "dft: {materials: {ncm811: {crystal: inputs/structures/nowhere.yaml}}}",
         [f"{NCM}.crystal", "nowhere.yaml", "no such file"],
@@ -43,6 +43,14 @@ BROKEN = {
     "unknown filler": ("fem: {'c_rates [h-1]': {nylon: [1]}}", ["fem.c_rates [h-1].nylon", "unknown filler", "polyamide"]),
     "unknown axis": ("md: {axes: [x, w]}", ["md.axes", "w", "'x', 'y' or 'z'"]),
     "infinite number": ("fem: {time: {'step [1]': .inf}}", ["fem.time.step [1]", "Infinity", ""]),
+    "more atoms than sites": (
+        "dft: {materials: {lgps: {sites: {Li1: {Li: 13}}}}}",
+        ["dft.materials.lgps.charges", "25", "correct charges"],
+    ),
+    "half a pair": ("dft: {materials: {lgps: {'closest pairs [angstrom]': {Li: 2}}}}", ["closest pairs [angstrom]", '"Li"', "pattern"]),
+    "no delithiation": ("dft: {materials: {ncm811: {delithiation: null}}}", ["dft.materials.ncm811.delithiation", "missing"]),
+    "C-rate that cannot name a folder": ("fem: {'c_rates [h-1]': {none: [1.23456789]}}", ["fem.c_rates [h-1]", "1.23456789", "round it"]),
+    "list instead of sections": ("[1, 2]", ["holds list"]),
     "section emptied": ("dft: null", ["dft", "null", ""]),
     "not YAML": ("fem: {time: [", ["not valid YAML"]),
 }
@@ -93,6 +101,16 @@ def test_order_of_keys_does_not_matter(tmp_path: Path) -> None:
         copy.write_text(yaml.safe_dump({key: data[key] for key in reversed(data)}, sort_keys=True))
         turned.append(copy)
     assert read_settings(turned).canonical() == read_settings(BASE).canonical()
+
+
+@pytest.mark.usefixtures("in_root")
+@pytest.mark.parametrize("name", ["a b;rm", "../x", "A", "", "{x}"])
+@pytest.mark.parametrize("section", ["dft: {{materials: {{'{}': null}}}}", "md: {{polymers: {{'{}': null}}}}"])
+def test_names_that_a_shell_or_a_path_would_read_are_refused(section: str, name: str, tmp_path: Path, capsys) -> None:
+    overlay = tmp_path / "name.yaml"
+    overlay.write_text(section.format(name))
+    assert main(["check", "--overlay", str(overlay)]) == 2
+    assert "pattern" in capsys.readouterr().err
 
 
 def test_snakemake_refuses_broken_settings_before_it_plans(tmp_path: Path) -> None:

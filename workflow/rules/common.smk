@@ -1,6 +1,7 @@
 import sys
 from pathlib import Path
 
+from ecmpipe.check import check_files
 from ecmpipe.errors import SettingsError
 from ecmpipe.progress import ProgressHandler
 from ecmpipe.settings import dft, fem, hyperelastic, md
@@ -9,6 +10,8 @@ from ecmpipe.settings.freeze import frozen_settings
 
 try:
     SETTINGS = frozen_settings(config, main=workflow.is_main_process)
+    if workflow.is_main_process:
+        check_files(SETTINGS)
 except SettingsError as error:
     # One line per problem and exit code 2, before any job is planned.
     print(*(f"error: {line}" for line in str(error).splitlines()), sep="\n", file=sys.stderr)
