@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ecmpipe.cards import read_json, whole_file
 from ecmpipe.errors import CardError
-from ecmpipe.report.page import read_costs
+from ecmpipe.progress import benchmark_costs
 from ecmpipe.report.tables import comparison_rows, fracture_rows
 
 BLOCK = re.compile(r"(<!-- results: made by make readme -->\n).*?(<!-- /results -->)", re.DOTALL)
@@ -35,10 +35,8 @@ def update_readme(
     shutil.copyfile(results / "report/figures/overview.png", picture)
     with whole_file(costs) as partial, open(partial, "w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["rule", "jobs", "wall per job [s]", "cpu per job [s]", "peak memory [MB]"])
-        for row in read_costs(results / "benchmarks"):
-            seconds = (f"{row['wall'] / row['jobs']:.1f}", f"{row['cpu'] / row['jobs']:.1f}")
-            writer.writerow([row["rule"], row["jobs"], *seconds, f"{row['memory']:.0f}"])
+        writer.writerow(["benchmark", "wall [s]"])
+        writer.writerows((path, f"{seconds:.1f}") for path, seconds in sorted(benchmark_costs(results / "benchmarks").items()))
     return 0
 
 

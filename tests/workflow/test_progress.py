@@ -20,27 +20,27 @@ def handler(tmp_path: Path, monkeypatch) -> tuple[ProgressHandler, io.StringIO, 
     clock = [0.0]
     monkeypatch.setattr("ecmpipe.progress.time.monotonic", lambda: clock[0])
     costs = tmp_path / "costs.csv"
-    costs.write_text("rule,wall per job [s]\nfem_run,60\n")
+    costs.write_text("benchmark,wall [s]\nresults/benchmarks/fem_run/a.tsv,30\nresults/benchmarks/fem_run/b.tsv,90\n")
     stream = io.StringIO()
     return ProgressHandler(tmp_path, costs, 2, stream), stream, clock
 
 
 def test_estimate_is_work_over_cores(tmp_path: Path, monkeypatch) -> None:
     progress, stream, clock = handler(tmp_path, monkeypatch)
-    progress.emit(record(event="run_info", stats={"fem_run": 5, "all": 1, "total": 6}))
-    progress.emit(record(event="job_info", jobid=1, rule_name="fem_run"))
-    clock[0] = 120.0
+    progress.emit(record(event="run_info", stats={"fem_run": 2, "all": 1, "total": 3}))
+    progress.emit(record(event="job_info", jobid=1, rule_name="fem_run", benchmark="results/benchmarks/fem_run/b.tsv"))
+    clock[0] = 180.0
     progress.emit(record(event="job_finished", job_id=1))
     plan, line = stream.getvalue().splitlines()
-    assert plan == "5 steps to do, about 2.5 min left"
-    assert line.startswith("[1/5] fem_run done in 120 s; 2.0 min so far")
-    assert "about 4.0 min left" in line  # four jobs of 120 s on two cores, although the reference says 60 s
+    assert plan == "2 steps to do, about 1.0 min left"
+    assert line.startswith("[1/2] fem_run done in 180 s; 3.0 min so far")
+    assert "about 0.5 min left" in line  # the job of 30 s is left, at half the reference's pace, on two cores
 
 
 def test_a_rule_never_timed_is_said_to_be_unknown(tmp_path: Path, monkeypatch) -> None:
     progress, stream, clock = handler(tmp_path, monkeypatch)
     progress.emit(record(event="run_info", stats={"fem_run": 1, "md_tensile": 1, "total": 2}))
-    progress.emit(record(event="job_info", jobid=1, rule_name="fem_run"))
+    progress.emit(record(event="job_info", jobid=1, rule_name="fem_run", benchmark="results/benchmarks/fem_run/b.tsv"))
     clock[0] = 60.0
     progress.emit(record(event="job_finished", job_id=1))
     assert "unknown (md_tensile never timed here)" in stream.getvalue()
