@@ -35,7 +35,7 @@ def describe(plan: dict[str, str]) -> str:
             " To avoid them stop now (Ctrl-C) and set PIP_EXTRA_INDEX_URL to PyTorch's CPU wheel index (README, Set-up)"
         )
     elif "torch" in plan:
-        lines.append(f"set-up: PyTorch {plan['torch']} is a CPU build: about 1.2 GB on disk in all")
+        lines.append(f"set-up: PyTorch {plan['torch']} is a CPU build: about 2.3 GB on disk in all")
     return "\n".join(lines)
 
 
@@ -54,6 +54,8 @@ def install(count: int) -> int:
             print("set-up: unpacking", flush=True)
     if process.wait():
         print("".join(seen), file=sys.stderr)
+    else:
+        print("set-up: done", flush=True)
     return process.returncode
 
 

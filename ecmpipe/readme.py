@@ -10,7 +10,7 @@ from pathlib import Path
 from ecmpipe.cards import read_json, whole_file
 from ecmpipe.errors import CardError
 from ecmpipe.progress import benchmark_costs
-from ecmpipe.report.tables import comparison_rows, fracture_rows
+from ecmpipe.report.tables import FRACTURE_COLUMNS, comparison_rows, fracture_rows
 
 BLOCK = re.compile(r"(<!-- results: made by make readme -->\n).*?(<!-- /results -->)", re.DOTALL)
 
@@ -28,8 +28,7 @@ def update_readme(
     if not BLOCK.search(text):
         raise CardError(f"{readme}: lacks the block between '<!-- results: made by make readme -->' and '<!-- /results -->'")
     table = _table(("quantity", "SI value", "this run", "engine"), comparison_rows(summary))
-    columns = ("filler / rate", "crack starts", "contact left", "largest η", "Q at end", "ended by", "Li imbalance")
-    cracks = _table(columns, fracture_rows(summary))
+    cracks = _table(FRACTURE_COLUMNS, fracture_rows(summary))
     with whole_file(readme) as partial:
         partial.write_text(BLOCK.sub(lambda found: f"{found[1]}{table}\n{cracks}{found[2]}", text), encoding="utf-8")
     shutil.copyfile(results / "report/figures/overview.png", picture)

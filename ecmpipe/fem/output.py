@@ -181,6 +181,9 @@ def summarise(model: Model, record: Record, numbers: dict) -> FemSummaryCard:
     table = pd.DataFrame(record.rows, columns=list(COLUMNS))
     fracture, toughness = model.settings.fracture, numbers["interface_toughness"]
     onset = table[table["Throughput Q [1]"] == record.onset[0]].iloc[0] if record.onset else None
+    carried = table["Contact fraction that carried this step [1]"]
+    half = table[carried < 0.5]["Overpotential [V]"].head(1)
+    whole = table[carried > 0.99]["Overpotential [V]"].tail(1)
     details = {
         "engine": "ecmpipe.fem (numba kernels, SuperLU)",
         "model": fracture.model,
@@ -204,6 +207,9 @@ def summarise(model: Model, record: Record, numbers: dict) -> FemSummaryCard:
         ],
         "partial contact steps [1]": int(((table["Contact fraction [1]"] > 0.05) & (table["Contact fraction [1]"] < 0.95)).sum()),
         "Li content at interface at onset [1]": None if onset is None else float(onset["Li content at interface x [1]"]),
+        "overpotential at full contact [V]": float(whole.iloc[0]) if len(whole) else None,
+        "throughput at half contact [1]": float(table["Throughput Q [1]"][half.index[0]]) if len(half) else None,
+        "overpotential at half contact [V]": float(half.iloc[0]) if len(half) else None,
         "overpotential at onset [V]": None if onset is None else float(onset["Overpotential [V]"]),
         "largest current imbalance [1]": float(table["Current imbalance [1]"].max()),
         "largest interface traction [Pa]": float(table["Interface traction [Pa]"].max()),

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
 from ecmpipe.cards import HyperelasticCard, read_card, read_curve, whole_file
 from ecmpipe.report.results import SHOWN_LI, Case, Frame, read_case, read_fields
@@ -64,7 +64,7 @@ def plot_fields(case: Case, step: FiguresStep) -> Figure:
             draw_field(ax, points, triangles, frame, what)
             ax.set_title(f"({'abc'[panel]}) {what[1]}", fontsize=9)
         throughput = frame.time * case.c_rate / HOUR
-        row[0].set_ylabel(f"{name}\nt = {frame.time:.0f} s, Q = {throughput:.3f}\n\ny [µm]")
+        row[0].set_ylabel(f"{name}\nt = {frame.time:.1f} s, Q = {throughput:.3f}\n\ny [µm]")
     figure.suptitle(f"NCM811 (below) | LGPS (above), {case.title}")
     return figure
 
@@ -118,7 +118,9 @@ def draw_overpotential(ax: Axes, cases: list[Case]) -> None:
             eta = np.interp(case.summary.onset_time, table["Time [s]"], 1e3 * table["Overpotential [V]"])
             ax.plot(at, eta, "o", color=COLOURS.get(case.filler, "tab:red"), ms=5, mfc="white")
     ax.set_yscale("log")
-    ax.set_xlabel("inverse Li content $x$ in Li$_{1-x}$NCM811")
+    ax.yaxis.set_major_formatter(ScalarFormatter())
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("Li removed, $x$ of Li$_{1-x}$NCM811")
     ax.set_ylabel("overpotential η [mV]")
     ax.legend(fontsize=8)
 
@@ -130,6 +132,7 @@ def plot_overpotential(cases: list[Case]) -> Figure:
     for ax, rate, letter in zip(axes, rates, "abcdefghij", strict=False):
         draw_overpotential(ax, [case for case in cases if case.c_rate == rate])
         ax.set_title(f"({letter}) {rate:g} C")
+        ax.set_ylim(3, 1e3)
     for case in cases:
         axes[-1].plot(
             case.history["Throughput Q [1]"],
@@ -138,7 +141,7 @@ def plot_overpotential(cases: list[Case]) -> Figure:
             color=COLOURS.get(case.filler, "tab:red"),
             label=case.title,
         )
-    axes[-1].set(xlabel="charge passed $Q = t\\,C/3600$ s", ylabel="contact fraction", title="contact")
+    axes[-1].set(xlabel="charge passed $Q = t\\,C/3600$ s", ylabel="contact fraction", title=f"({'abcdefghij'[len(rates)]}) contact")
     axes[-1].legend(fontsize=7)
     return figure
 

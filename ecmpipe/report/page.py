@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from ecmpipe import __version__
 from ecmpipe.cards import FemParametersCard, read_card, read_json, whole_file
-from ecmpipe.report.tables import comparison_rows, elastic_tables, fracture_rows, hyperelastic_rows
+from ecmpipe.report.tables import FRACTURE_COLUMNS, comparison_rows, elastic_tables, fracture_rows, hyperelastic_rows
 from ecmpipe.settings.report import SummaryStep
 
 
@@ -28,6 +28,7 @@ def write_page(
         elastic=elastic_tables(found),
         hyperelastic=hyperelastic_rows(found),
         fracture=fracture_rows(found),
+        fracture_columns=FRACTURE_COLUMNS,
         pictures={path.stem: _embed(path) for path in figures},
         cases=[path.stem for path in figures if path.stem.startswith("fields_")],
         parameters=[(path.parent.name, read_card(FemParametersCard, path).numbers) for path in parameters],

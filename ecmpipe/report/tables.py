@@ -24,7 +24,7 @@ def comparison_rows(summary: dict[str, Any]) -> list[Row]:
             time = printed[f"crack_time_{rate}c"]
             rows.append(
                 (
-                    f"crack at {rate} C",
+                    f"crack at {rate} C" + (" (calibrated)" if _calibrated(case) and rate == 1 else ""),
                     f"t = {time:.0f} s (Q = {time * rate / HOUR:.3f})",
                     _onset(case),
                     engines["fem"],
@@ -55,6 +55,10 @@ def comparison_rows(summary: dict[str, Any]) -> list[Row]:
     return rows
 
 
+def _calibrated(case: dict[str, Any]) -> bool:
+    return case["details"].get("interface toughness label") == "calibrated"
+
+
 def _intact(summary: dict[str, Any], time: float) -> bool:
     onset = summary["fem"].get("none/1C", {}).get("onset time [s]")
     return onset is None or onset > time
@@ -64,6 +68,10 @@ def _onset(case: dict[str, Any]) -> str:
     if case["onset time [s]"] is None:
         return "never"
     return f"starts at t = {case['onset time [s]']:.0f} s (Q = {case['onset throughput [1]']:.3f})"
+
+
+def _maybe(value: float | None, form: str, factor: float = 1.0) -> str:
+    return "never" if value is None else form.format(factor * value)
 
 
 def _gpa(value: float) -> str:
@@ -82,6 +90,7 @@ def elastic_tables(summary: dict[str, Any]) -> list[tuple[str, list[tuple[str, s
     return tables
 
 
+_COEFFICIENTS = ("C10 [Pa]", "C01 [Pa]", "kappa [Pa]", "Shear modulus [Pa]", "Young's modulus [Pa]")
 _MODULI = (("K", "bulk_modulus [Pa]"), ("G", "shear_modulus [Pa]"), ("E", "youngs_modulus [Pa]"))
 
 
@@ -92,7 +101,7 @@ def hyperelastic_rows(summary: dict[str, Any]) -> list[list[str]]:
         rows.append(
             [
                 name,
-                *(f"{card[key] / 1e6:.0f}" for key in ("C10 [Pa]", "C01 [Pa]", "kappa [Pa]", "Shear modulus [Pa]", "Young's modulus [Pa]")),
+                *(f"{card[key] / 1e6:.0f}" + (" (bound)" if key.split()[0] in card["at_bound"] else "") for key in _COEFFICIENTS),
                 f"{card['Strain rate [s-1]']:.0e}",
                 "yes" if card["identifiable"] else "no",
                 f"{card['density [kg.m-3]'] / 1e3:.3f}",
@@ -101,18 +110,31 @@ def hyperelastic_rows(summary: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
+FRACTURE_COLUMNS = (
+    "case",
+    "crack (d ≥ 0.95 somewhere)",
+    "half the contact lost",
+    "η before",
+    "η at half contact",
+    "contact at end",
+    "ended by",
+    "Li imbalance",
+)
+
+
 def fracture_rows(summary: dict[str, Any]) -> list[list[str]]:
     """One row per finite-element case."""
     rows = []
     for name, case in summary["fem"].items():
         rows.append(
             [
-                name,
+                name.replace("none/", "no filler, ").replace("/", ", "),
                 _onset(case),
+                _maybe(case["details"].get("throughput at half contact [1]"), "Q = {:.3f}"),
+                _maybe(case["details"].get("overpotential at full contact [V]"), "{:.0f} mV", 1e3),
+                _maybe(case["details"].get("overpotential at half contact [V]"), "{:.0f} mV", 1e3),
                 f"{case['contact fraction at end [1]']:.2f}",
-                f"{1e3 * case['largest overpotential [V]']:.0f} mV",
-                f"{case['throughput at end [1]']:.3f}",
-                case["end_reason"],
+                f"{case['end_reason']} (Q = {case['throughput at end [1]']:.3f})",
                 f"{case['largest Li imbalance [1]']:.0e}",
             ]
         )
