@@ -56,7 +56,11 @@ def test_contact_falls_and_the_overpotential_grows_with_the_rate(finished_run: R
 
 def test_every_result_carries_its_provenance(finished_run: Run) -> None:
     folder, _ = finished_run
-    results = [path for path in (folder / "results").rglob("*.json") if "work" not in path.parts and ".provenance" not in path.name]
+    results = [
+        path
+        for path in (folder / "results").rglob("*.json")
+        if not any(part.endswith("work") for part in path.parts) and ".provenance" not in path.name
+    ]
     assert results
     for path in results:
         record = json.loads(path.with_name(path.name + ".provenance.json").read_text())

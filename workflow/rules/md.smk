@@ -35,7 +35,7 @@ rule md_equilibrate:
         "MD: equilibrate the {wildcards.polymer} box"
     shell:
         "{ECMPIPE} md-equilibrate --step {params.step:q} --polymer {wildcards.polymer} --data {input.data} --cell {input.cell}"
-        " --output {output.data} --output-cell {output.cell} --work results/md/{wildcards.polymer}/work/equilibrate > {log} 2>&1"
+        " --output {output.data} --output-cell {output.cell} --work results/md/{wildcards.polymer}/equilibrate.work > {log} 2>&1"
 
 
 rule md_tensile:
@@ -55,4 +55,4 @@ rule md_tensile:
     shell:
         "{ECMPIPE} md-tensile --step {params.step:q} --polymer {wildcards.polymer} --axis {wildcards.axis}"
         " --replica {wildcards.replica} --data {input.data} --cell {input.cell} --output {output.curve}"
-        " --work results/md/{wildcards.polymer}/work/tensile/{wildcards.axis}_{wildcards.replica} > {log} 2>&1"
+        " --work results/md/{wildcards.polymer}/tensile/{wildcards.axis}_{wildcards.replica}.work > {log} 2>&1"
