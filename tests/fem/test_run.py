@@ -177,7 +177,7 @@ def test_a_termination_signal_saves_and_says_how_to_go_on(tmp_path, monkeypatch)
     monkeypatch.setattr(run_module, "history_row", signalled)
     with pytest.raises(ConvergenceError, match="run it again"):
         run(tmp_path, "none", 1)
-    checkpoint = tmp_path / "none/1C/work/checkpoint.npz"
+    checkpoint = tmp_path / "none" / "1C" / "work" / "checkpoint.npz"
     with np.load(checkpoint, allow_pickle=False) as store:
         assert len(store["rows"]) == 3
     assert not (tmp_path / "none/1C/history.csv").exists()
