@@ -1,5 +1,5 @@
 # make run: the whole chain on the embedded engines. make test: the tests. Both set up .venv first when it is missing.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
