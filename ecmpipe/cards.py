@@ -55,17 +55,23 @@ class ElasticCard(Card):
     smallest_eigenvalue: float = Field(alias="Smallest stiffness eigenvalue [Pa]", gt=0)
     asymmetry: float = Field(alias="Asymmetry before symmetrisation [1]")
     fit_residual: float = Field(alias="Stress residual of the strain fit [1]")
+    standard_errors: dict[str, float] = Field(alias="Standard errors")
     symmetry: str
     strains: list[float] = Field(alias="Strains [1]")
     ions: str
 
 
 class Surface(Card):
-    """One slab: energies per area of one face, mean of both."""
+    """The thickest slab of a cut: energies per area of one face, mean of both; ``by_thickness`` has every slab, thinnest first.
+
+    ``symmetric`` is said of the cut before decoration. The uncertainty is the change from the next thinner slab.
+    """
 
     material: str
     miller: list[int]
     surface_energy: float = Field(alias="Surface energy [J.m-2]")
+    uncertainty: float | None = Field(alias="Change from the next thinner slab [J.m-2]", default=None)
+    by_thickness: list[list[float]] = Field(alias="Slab thickness [m], surface energy [J.m-2]")
     unrelaxed_surface_energy: float = Field(alias="Unrelaxed surface energy [J.m-2]")
     area: float = Field(alias="Area [m2]")
     atoms: int = Field(alias="Atoms [1]")
@@ -81,6 +87,46 @@ class SurfacesCard(Card):
 
     engine: str
     surfaces: dict[str, Surface]
+
+
+class Adhesion(Card):
+    """One face of the electrolyte against the cathode. Indicative: one strained cell, few registries, one relaxed.
+
+    ``work``: against halves relaxed again after separation. ``rigid_work``, ``strength`` and ``length``: the universal binding curve
+    -W (1 + s/l) exp(-s/l) through the energies of the halves drawn apart without relaxation, with its fit errors; the strength
+    W/(e l) is an upper bound that no continuum reaches.
+    """
+
+    work: float = Field(alias="Work of adhesion [J.m-2]")
+    rigid_work: float = Field(alias="Rigid work of separation [J.m-2]")
+    rigid_work_error: float = Field(alias="Rigid work of separation, standard error [J.m-2]")
+    strength: float = Field(alias="Rigid strength [Pa]")
+    strength_error: float = Field(alias="Rigid strength, standard error [Pa]")
+    length: float = Field(alias="Decay length [m]")
+    misfit: float = Field(alias="Root mean square misfit of the curve [J.m-2]")
+    curve: list[list[float]] = Field(alias="Separation [m], energy [J.m-2]")
+    registries: int
+    registry_spread: float = Field(alias="Energy range of the registries [J.m-2]")
+    forbidden: dict[str, int] = Field(alias="Forbidden bonds")
+    broken: dict[str, int] = Field(alias="Centres that lost or won a bond")
+    residual_force: float = Field(alias="Largest residual force [eV.angstrom-1]", ge=0)
+
+
+class AdhesionCard(Card):
+    """``results/dft/interface.json``: work of adhesion of the explicit interface, by face."""
+
+    engine: str
+    quality: str
+    cathode: str
+    electrolyte: str
+    area: float = Field(alias="Area [m2]")
+    strains: list[float] = Field(alias="Principal strains of the electrolyte [1]")
+    atoms: int = Field(alias="Atoms [1]")
+    cathode_formula: str
+    electrolyte_formula: str
+    cathode_cells: int = Field(alias="Surface cells of the cathode [1]")
+    electrolyte_cells: int = Field(alias="Surface cells of the electrolyte [1]")
+    faces: dict[str, Adhesion]
 
 
 class CellCard(Card):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ecmpipe.dft.cuts import make_slabs
 from ecmpipe.dft.structures import build_crystal, make_structures, read_crystal
 from ecmpipe.errors import SettingsError
 from ecmpipe.md.description import read_description
 from ecmpipe.settings import Settings, read_settings
-from ecmpipe.settings.dft import structures_step
+from ecmpipe.settings.dft import slabs_step, structures_step
 
 BASE = [Path("inputs/parameters.yaml"), Path("inputs/default.yaml")]
 
@@ -19,7 +20,9 @@ def check(*, overlay: list[Path] | None = None) -> int:
     check_files(settings)
     for name, material in settings.dft.materials.items():
         try:
-            make_structures(structures_step(settings, name), name, Path(material.crystal))
+            crystal = Path(material.crystal)
+            structures = make_structures(structures_step(settings, name), name, crystal)
+            make_slabs(slabs_step(settings, name), name, crystal, structures)
         except SettingsError as error:
             raise SettingsError(f"dft.materials.{name}.{error}") from None
     print(f"the settings are sound: {' + '.join(str(path) for path in [*BASE, *(overlay or [])])}")

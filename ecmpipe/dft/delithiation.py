@@ -33,8 +33,7 @@ def collect_delithiation(
     first, found = read_runs(runs, material)
     reference = pick(found, step.reference)
     li_energy = reference.energy / len(reference.cell.species)
-    members = [run for run in found.values() if run.kind in ("bulk", "delithiated")]
-    table = pd.DataFrame([_row(run, step) for run in members]).sort_values("x", ignore_index=True)
+    table = lowest_orderings(pd.DataFrame([_row(run, step) for run in found.values() if run.kind in ("bulk", "delithiated")]))
     x, energy = table["x"].to_numpy(), table["energy"].to_numpy()
     if x[0] != 0 or x[-1] != 1:
         raise ConvergenceError(
@@ -71,6 +70,16 @@ def collect_delithiation(
     if output_hull is not None:
         write_curve(output_hull, _hull_table(table, knots, steps, li_energy))
     return {"engine": first.engine, "hull x": x[knots].tolist(), "hull steps [V]": np.round(steps, 4).tolist()}
+
+
+def lowest_orderings(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per composition, x rising: the ordering of least energy, with how many were relaxed and how far they lie apart."""
+    rows = []
+    for _, group in table.groupby("x"):
+        best = group.loc[group["energy"].idxmin()].to_dict()
+        spread = {f"{key} spread": float(np.ptp(group[key])) for key in ("energy", "volume")}
+        rows.append(best | {"orderings": len(group)} | spread)
+    return pd.DataFrame(rows).sort_values("x", ignore_index=True)
 
 
 def convex_hull(x: Sequence[float], energy: Sequence[float]) -> np.ndarray:
@@ -153,6 +162,9 @@ def _hull_table(table: pd.DataFrame, knots: np.ndarray, steps: np.ndarray, li_en
             "Formation energy [J]": mixing * EV,
             "Energy above hull [J]": above * EV,
             "On hull [1]": np.isin(np.arange(len(x)), knots).astype(int),
+            "Orderings [1]": table["orderings"],
+            "Energy spread of orderings [J]": table["energy spread"] * EV,
+            "Volume spread of orderings [m3]": table["volume spread"] * CUBIC_ANGSTROM,
             "Hull step from here to higher x [V]": steps[interval],
             "Reference energy of Li [J]": li_energy * EV,
         }

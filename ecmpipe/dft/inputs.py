@@ -12,10 +12,11 @@ from pymatgen.io.vasp import Poscar
 from pymatgen.io.vasp.sets import MPRelaxSet
 
 from ecmpipe.cards import read_card, whole_file
-from ecmpipe.dft.records import StructuresCard
+from ecmpipe.dft.records import SlabsCard, StructuresCard
 from ecmpipe.errors import SettingsError
-from ecmpipe.settings.dft import InputsStep, VaspInput
+from ecmpipe.settings.dft import VaspInput
 from ecmpipe.settings.dft_materials import Kpoints
+from ecmpipe.settings.dft_runs import InputsStep
 
 NAMES = ("INCAR", "KPOINTS", "POSCAR", "POTCAR.spec")
 D_SHELL = 2  # LDAUL: U acts on d electrons
@@ -23,7 +24,7 @@ LARGEST_L_MIXED = 4  # LMAXMIX for d electrons, else a restart does not continue
 
 
 class VaspFiles:
-    """The texts of INCAR, KPOINTS and POSCAR, the potentials in POSCAR order, and ``order``: POSCAR atom -> structure atom."""
+    """The texts of INCAR, KPOINTS, POSCAR and POTCAR.spec, the potentials in POSCAR order, and ``order``: POSCAR atom -> structure atom."""
 
     def __init__(self, files: dict[str, str], potentials: list[str], order: list[int]) -> None:
         self.files = files
@@ -41,9 +42,10 @@ def vasp_files(
     polar: bool = False,
     kpoints: Kpoints | None = None,
 ) -> VaspFiles:
-    """The input files of one relaxation. Species stand in the order of electronegativity, U and moments follow them.
+    """The input files of one relaxation, or with ``steps`` 0 of a single point.
 
-    Every tag that the SI prints or that a modulus needs is set here; the rest is pymatgen's MPRelaxSet.
+    Species stand in the order of electronegativity, U and moments follow them. Every tag that the
+    SI prints or that a modulus needs is set here; the rest is pymatgen's MPRelaxSet.
     """
     order = sorted(range(len(structure)), key=lambda k: (structure[k].specie.X, structure[k].specie.symbol, k))
     placed = Structure.from_sites([structure[k] for k in order])
@@ -55,7 +57,7 @@ def vasp_files(
         "ENCUT": electronic.cutoff_energy,
         "ISPIN": 2,
         "MAGMOM": {element: electronic.moments.get(element, 0.0) for element in present},
-        "IBRION": 2,
+        "IBRION": 2 if steps else -1,
         "ISIF": 3 if cell_relaxes else 2,
         "NSW": steps,
         "EDIFF": 1e-6,
@@ -91,27 +93,28 @@ def vasp_files(
             sort_structure=False,
         )
         incar, kpoints_text = made.incar.get_str(), str(made.kpoints)
+    potentials = [electronic.potentials[element] for element in present]
     files = {"INCAR": incar, "KPOINTS": kpoints_text, "POSCAR": Poscar(placed).get_str(significant_figures=12)}
-    return VaspFiles(files, [electronic.potentials[element] for element in present], order)
+    return VaspFiles(files | {"POTCAR.spec": "\n".join(potentials) + "\n"}, potentials, order)
 
 
-def write_inputs(step: InputsStep, *, material: str, system: str, structures: Path, output: list[Path]) -> dict[str, Any]:
-    """Write INCAR, KPOINTS, POSCAR and POTCAR.spec of one of the four named systems (S: Methods, DFT)."""
+def write_inputs(step: InputsStep, *, material: str, system: str, cells: Path, output: list[Path]) -> dict[str, Any]:
+    """Write INCAR, KPOINTS, POSCAR and POTCAR.spec of one of the four named systems (SI, Methods, DFT).
+
+    ``cells`` is the material's structures.json for the bulk, its slabs.json for the surface (the thickest slab).
+    """
     unknown = [path.name for path in output if path.name not in NAMES]
     if unknown or system not in ("bulk", "surface"):
         raise SettingsError(f"dft-inputs: system '{system}' or file {unknown} is unknown; systems bulk, surface; files {', '.join(NAMES)}")
-    card = read_card(StructuresCard, structures)
-    cell = card.bulk if system == "bulk" else card.slab.cell
+    if system == "bulk":
+        cell, polar = read_card(StructuresCard, cells).arrangements[0].bulk, False
+    else:
+        slab = list(read_card(SlabsCard, cells).slabs.values())[-1]
+        cell, polar = slab.cell, slab.polar
     made = vasp_files(
-        cell.structure(),
-        step.electronic,
-        tolerance=step.tolerance,
-        steps=step.steps,
-        cell_relaxes=system == "bulk",
-        polar=system == "surface" and card.slab.polar,
+        cell.structure(), step.electronic, tolerance=step.tolerance, steps=step.steps, cell_relaxes=system == "bulk", polar=polar
     )
-    texts = made.files | {"POTCAR.spec": "\n".join(made.potentials) + "\n"}
     for path in output:
         with whole_file(path) as partial:
-            partial.write_text(texts[path.name], encoding="utf-8")
+            partial.write_text(made.files[path.name], encoding="utf-8")
     return {"material": material, "system": system}

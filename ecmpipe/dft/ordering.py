@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import spglib
@@ -19,6 +20,15 @@ DISTINCT_LIMIT = 2_000  # beyond it no symmetry reduction is made
 TIE = 1e-5  # eV: arrangements nearer than this are the same; the first one is taken
 EMPTY = "-"
 REFUSED = 1e6  # eV: the cost of a pair that is too close
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """Species of every site (``-``: empty), Ewald energy in eV, and how many equivalent arrangements there are (None: not counted)."""
+
+    species: list[str]
+    ewald: float
+    multiplicity: int | None
 
 
 def ewald_matrix(structure: Structure) -> np.ndarray:
@@ -61,8 +71,9 @@ def order(
     sites: Mapping[str, Mapping[str, int]],
     charges: Mapping[str, float],
     closest: Mapping[str, float],
-) -> tuple[list[str], dict]:
-    """Species of every site (``-``: empty) in the arrangement of least Ewald energy, and a report of the search.
+    count: int = 1,
+) -> tuple[list[Ordering], dict]:
+    """The ``count`` distinct arrangements of least Ewald energy, lowest first, and a report of the search.
 
     ``sites`` gives the number of atoms of each species per label; labels that it does not name keep their species.
     ``closest`` refuses arrangements with a pair ``A-B`` nearer than so many angstrom.
@@ -104,24 +115,87 @@ def order(
         first, second = pair.split("-")
         near = (distances < limit) & (distances > 1e-8)
         cost += REFUSED * energies(near.astype(float), {first: 1.0}, {second: 1.0})
-    best = np.unravel_index(int(np.argmax(cost.ravel() <= cost.min() + TIE)), cost.shape)
-    if cost[best] > REFUSED / 2:
-        raise SettingsError(f"closest pairs: every arrangement holds a pair nearer than {dict(closest)}; lower the limit or the filling")
-    chosen = list(species)
-    for label, index in zip(groups, best, strict=True):
-        for k, name in zip(groups[label], choices[label][index], strict=True):
-            chosen[k] = name
-    report: dict = {"arrangements": size, "ewald energy [eV]": round(float(cost[best]), 6)}
+    flat = cost.ravel()
+
+    def filled(index: int) -> list[str]:
+        chosen = list(species)
+        for label, place in zip(groups, np.unravel_index(index, cost.shape), strict=True):
+            for k, name in zip(groups[label], choices[label][place], strict=True):
+                chosen[k] = name
+        return chosen
+
+    report: dict = {"arrangements": size}
     if len(groups) == 1 and 1 < size <= DISTINCT_LIMIT:
         label = next(iter(groups))
-        report["distinct"] = distinct(structure, labels, groups[label], choices[label], cost)
-    return chosen, report
+        found = distinct(structure, labels, groups[label], choices[label], flat)
+        report["distinct"] = len(found)
+    else:
+        found = _levels(flat, count)
+    found = [(index, many) for index, many in found if flat[index] < REFUSED / 2]
+    if not found:
+        raise SettingsError(f"closest pairs: every arrangement holds a pair nearer than {dict(closest)}; lower the limit or the filling")
+    if len(found) < count:
+        raise SettingsError(f"sites: {count} arrangements of {dict(sites)} asked for, only {len(found)} differ; ask for fewer")
+    orderings = [Ordering(filled(index), round(float(flat[index]), 6), many) for index, many in found[:count]]
+    return orderings, report | {"ewald energy [eV]": orderings[0].ewald}
+
+
+def order_by_swaps(
+    structure: Structure, labels: Sequence[str], sites: Mapping[str, Mapping[str, int]], charges: Mapping[str, float]
+) -> list[str]:
+    """Species of every site after descent: the minor species are set down one by one, then swapped while that lowers the Ewald energy.
+
+    For cells with too many arrangements to look at all of them; a local minimum, always the same one.
+    """
+    coupling = ewald_matrix(structure)
+    species = [site.specie.symbol for site in structure]
+    for label, counts in sites.items():
+        members = [k for k, name in enumerate(labels) if name == label]
+        wanted = dict(counts) | {EMPTY: len(members) - sum(counts.values())}
+        majority = max(wanted, key=lambda name: wanted[name])
+        for k in members:
+            species[k] = majority
+        value = {name: charges.get(name, 0.0) for name in wanted}
+        for name in sorted(set(wanted) - {majority}, key=lambda name: -abs(value[name] - value[majority])):
+            for _ in range(wanted[name]):
+                field = coupling @ np.array([charges.get(each, 0.0) for each in species])
+                step = value[name] - value[majority]
+                free = [k for k in members if species[k] == majority]
+                costs = [2 * step * field[k] + step**2 * coupling[k, k] for k in free]
+                species[free[int(np.argmin(np.round(costs, 6)))]] = name
+    _swap_down(species, labels, list(sites), charges, coupling)
+    return species
+
+
+def _swap_down(species: list[str], labels: Sequence[str], kinds: list[str], charges: Mapping[str, float], coupling: np.ndarray) -> None:
+    """Swap pairs of unlike atoms on sites of one label, best pair first, until none lowers the energy by more than TIE."""
+    while True:
+        values = np.array([charges.get(each, 0.0) for each in species])
+        field, own = coupling @ values, np.diag(coupling)
+        step = values[None, :] - values[:, None]
+        gain = 2 * step * (field[:, None] - field[None, :]) + step**2 * (own[:, None] + own[None, :] - 2 * coupling)
+        alike = np.array([[a == b and a in kinds for b in labels] for a in labels])
+        gain = np.where(alike, gain, 0.0)
+        i, j = np.unravel_index(int(np.argmin(np.round(gain, 6))), gain.shape)
+        if gain[i, j] > -TIE:
+            return
+        species[i], species[j] = species[j], species[i]
+
+
+def _levels(cost: np.ndarray, count: int) -> list[tuple[int, None]]:
+    """The first arrangement of each of the ``count`` lowest energies; equal energies count as equivalent."""
+    found: list[tuple[int, None]] = []
+    floor = -np.inf
+    while len(found) < count and (above := cost > floor + TIE).any():
+        floor = cost[above].min()
+        found.append((int(np.argmax(above & (cost <= floor + TIE))), None))
+    return found
 
 
 def distinct(
     structure: Structure, labels: Sequence[str], members: Sequence[int], choice: Sequence[tuple[str, ...]], cost: np.ndarray
-) -> list[dict]:
-    """The symmetry-distinct arrangements with their multiplicity and Ewald energy, lowest first."""
+) -> list[tuple[int, int]]:
+    """Index and multiplicity of the symmetry-distinct arrangements, lowest Ewald energy first."""
     maps = permutations(structure, labels)[:, members]
     column = {site: k for k, site in enumerate(members)}
     moves = np.array([[column[site] for site in row] for row in maps])
@@ -129,13 +203,8 @@ def distinct(
     coded = np.array([[codes[name] for name in row] for row in choice])
     weights = len(codes) ** np.arange(coded.shape[1], dtype=object)
     names = np.array([min((row[moves] @ weights).tolist()) for row in coded], dtype=object)
-    found = []
-    for name in dict.fromkeys(names.tolist()):
-        rows = np.flatnonzero(names == name)
-        found.append(
-            {"multiplicity": int(rows.size), "ewald energy [eV]": round(float(cost[rows[0]]), 6), "species": list(choice[rows[0]])}
-        )
-    return sorted(found, key=lambda item: item["ewald energy [eV]"])
+    groups = [np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())]
+    return [(int(rows[0]), int(rows.size)) for rows in sorted(groups, key=lambda rows: (round(float(cost[rows[0]]), 6), rows[0]))]
 
 
 def permutations(structure: Structure, labels: Sequence[str]) -> np.ndarray:

@@ -36,41 +36,66 @@ def _cell(lattice: Any, species: list[str], positions: Any) -> Cell:
     return Cell.model_validate({**data, "Positions [1]": np.round(positions, 10).tolist()})
 
 
-class SlabCard(Card):
-    """A slab as a cut: each atom is site ``site`` of the cut cell, moved by ``image`` lattice vectors of it.
+class Arrangement(Model):
+    """One arrangement of the sites: the ordered bulk cell, and for each delithiated run the Li atoms that are missing."""
 
-    So the slab of a relaxed bulk is the same cut of the relaxed cell: no atom is left at its unrelaxed place.
-    ``bulk_in_cut`` and ``bulk_sites`` say where the atoms of the bulk cell stand in the cut cell.
-    """
-
-    miller: list[int]
-    cut_cell: Cell
-    bulk_in_cut: list[list[int]]
-    bulk_sites: list[tuple[int, list[int]]]
-    in_plane: list[list[int]]
-    sites: list[tuple[int, list[int]]]
-    species: list[str]
-    vacuum: float = Field(alias="Vacuum [angstrom]")
-    dipole: float = Field(alias="Dipole per area [e.angstrom-1]")
-    polar: bool
-    symmetric: bool
-    terminations: int
-    intact_terminations: int
-    cell: Cell
+    bulk: Cell
+    ewald: float = Field(alias="Ewald energy [eV]")
+    multiplicity: int | None
+    removed: dict[str, list[int]]
 
 
 class StructuresCard(Card):
-    """``results/dft/{material}/structures.json``."""
+    """``results/dft/{material}/structures.json``; ``parent`` is the undecorated bulk cell, whose symmetry the material has."""
 
     material: str
     formula: str
     source: str
     parent: Cell
-    bulk: Cell
-    removed: dict[str, list[int]]
+    arrangements: list[Arrangement]
     references: dict[str, Cell]
-    slab: SlabCard
     orderings: dict[str, Any]
+
+
+class Slab(Model):
+    """One slab as it starts. ``symmetric``: the two faces of the undecorated cut are alike; dipole and ``polar`` after decoration."""
+
+    cell: Cell
+    dipole: float = Field(alias="Dipole per area [e.angstrom-1]")
+    polar: bool
+    symmetric: bool
+    terminations: int
+    intact_terminations: int
+
+
+class SlabsCard(Card):
+    """``results/dft/{material}/slabs.json``: the slabs of the relaxed bulk by run name, thinnest first."""
+
+    material: str
+    miller: list[int]
+    slabs: dict[str, Slab]
+
+
+class Contact(Model):
+    """The two halves of an interface in one cell, cathode first, at the registry without shift; ``shifts`` of the others, fractional."""
+
+    cell: Cell
+    cathode_atoms: int
+    shifts: list[list[float]]
+
+
+class InterfaceCard(Card):
+    """``results/dft/interface/structures.json``. Strains: principal, of the electrolyte, which is laid onto the cathode's cell."""
+
+    cathode: str
+    electrolyte: str
+    area: float = Field(alias="Area [angstrom2]")
+    strains: list[float] = Field(alias="Principal strains of the electrolyte [1]")
+    cathode_cells: int
+    electrolyte_cells: int
+    cathode_formula: str
+    electrolyte_formula: str
+    faces: dict[str, Contact]
 
 
 class RunCard(Card):
@@ -86,6 +111,8 @@ class RunCard(Card):
     steps: int = Field(ge=0)
     mode: str | None = None
     strain: float | None = None
+    arrangement: int | None = None
+    separation: float | None = None
     ignored: list[str] = Field(default_factory=list)
     corrections: list[str] = Field(default_factory=list)
     seconds: float = Field(alias="CPU time [s]", default=0.0)
@@ -100,14 +127,11 @@ class KeptRun(Card):
 
 
 class BatchCard(Card):
-    """``results/dft/{material}/runs/{batch}.json``; ``parent`` is the undecorated bulk cell, whose symmetry the material has."""
+    """``results/dft/{material}/runs/{batch}.json``."""
 
     material: str
     batch: str
     engine: str
-    parent: Cell
-    slab_polar: bool
-    slab_symmetric: bool
     runs: dict[str, RunCard]
 
 

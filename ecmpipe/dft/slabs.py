@@ -15,7 +15,7 @@ from ase.neighborlist import neighbor_list
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from ecmpipe.dft.records import Cell, SlabCard
+from ecmpipe.dft.records import Cell
 from ecmpipe.errors import SettingsError
 
 FLAT = 1e-3  # e/A: a slab with less dipole per area is not polar
@@ -60,13 +60,25 @@ def plane_vectors(lattice: np.ndarray, miller: np.ndarray) -> tuple[np.ndarray, 
     return first, second, ranked[height == 1][0]
 
 
+def in_plane_vectors(lattice: np.ndarray, miller: np.ndarray, in_plane: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """a and b of a slab's cell, ``in_plane`` times the shortest vectors; b is turned round where the two would look down."""
+    first, second, up = plane_vectors(lattice, miller)
+    a, b = (int(row[0]) * first + int(row[1]) * second for row in in_plane)
+    return a, (-b if np.dot(np.cross(a @ lattice, b @ lattice), up @ lattice) < 0 else b)
+
+
+def flat_cell(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Two vectors in the frame of `place_slab`, a along x: rows (2, 2)."""
+    across = a / np.linalg.norm(a)
+    normal = np.cross(a, b) / np.linalg.norm(np.cross(a, b))
+    return np.array([[np.linalg.norm(a), 0.0], [b @ across, b @ np.cross(normal, across)]])
+
+
 def cut_slabs(cell: Structure, miller: np.ndarray, layers: int, in_plane: Sequence[Sequence[int]]) -> list[dict]:
     """All terminations: ``in_plane`` vectors and ``sites`` as (site, image), heights counted in plane spacings of ``miller``."""
     lattice, places = cell.lattice.matrix, cell.frac_coords
     first, second, up = plane_vectors(lattice, miller)
-    a, b = (int(row[0]) * first + int(row[1]) * second for row in in_plane)
-    if np.dot(np.cross(a @ lattice, b @ lattice), up @ lattice) < 0:
-        b = -b
+    a, b = in_plane_vectors(lattice, miller, in_plane)
     copies = abs(int(in_plane[0][0] * in_plane[1][1] - in_plane[0][1] * in_plane[1][0]))
     if copies == 0:
         raise SettingsError(f"slab.in_plane: {list(in_plane)} spans no area")
@@ -117,20 +129,6 @@ def place_slab(cell: Cell, in_plane: Sequence, sites: Sequence, species: Sequenc
     wrapped = points @ np.linalg.inv(box)
     wrapped[:, :2] -= np.floor(wrapped[:, :2] + 1e-9)
     return Structure(Lattice(box), list(species), wrapped)
-
-
-def cut_of(bulk: Cell, slab: SlabCard) -> Cell:
-    """The cut cell of a relaxed ``bulk``: its lattice, and the mean place of the atoms that are one site of the cut cell."""
-    into = np.array(slab.bulk_in_cut)
-    lattice = np.linalg.solve(into.astype(float), np.array(bulk.lattice))
-    start = np.array(slab.cut_cell.positions)
-    moves: list[list[np.ndarray]] = [[] for _ in start]
-    for place, (site, image) in zip(np.array(bulk.positions) @ into, slab.bulk_sites, strict=True):
-        shift = place - start[site] - image
-        moves[site].append(shift - into.T @ np.round(np.linalg.solve(into.T.astype(float), shift)))
-    places = [start[site] + np.mean(shifts, axis=0) for site, shifts in enumerate(moves)]
-    data = {"species": slab.cut_cell.species, "Lattice [angstrom]": lattice.tolist()}
-    return Cell.model_validate({**data, "Positions [1]": np.array(places).tolist()})
 
 
 def faces_alike(slab: Structure) -> bool:

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -61,10 +61,12 @@ def load_model(device: str, model: str) -> FastCHGNet:
     return loaded
 
 
-def calculator(device: str = "cpu", model: str = "0.3.0", dispersion: str | None = None, without: Sequence[str] = ()) -> Calculator:
+def calculator(
+    device: str = "cpu", model: str = "0.3.0", dispersion: str | None = None, weights: Mapping[str, float] | None = None
+) -> Calculator:
     """A calculator of its own for each Atoms; the model behind is shared.
 
-    ``device``: cpu or cuda. ``dispersion``: damping of the D3 correction, for example d3bj; ``without``: species left out of it.
+    ``device``: cpu or cuda. ``dispersion``: damping of the D3 correction, for example d3bj; ``weights``: of species in it.
     """
     with contextlib.redirect_stdout(io.StringIO()):  # the stock calculator prints its device
         made = EfficientCalculator(model=load_model(device, model), use_device=device, on_isolated_atoms="error")
@@ -73,4 +75,4 @@ def calculator(device: str = "cpu", model: str = "0.3.0", dispersion: str | None
         return made
     from ecmpipe.engines.dispersion import with_dispersion
 
-    return with_dispersion(made, made.ecmpipe_name, dispersion, list(without))
+    return with_dispersion(made, made.ecmpipe_name, dispersion, weights or {})

@@ -12,14 +12,17 @@ import numpy as np
 from ase import Atoms
 
 from ecmpipe.errors import SettingsError
+from ecmpipe.settings.dft import VaspInput
+from ecmpipe.settings.dft_materials import Kpoints
 
 
 @dataclass(frozen=True)
 class Request:
-    """One relaxation. ``stress`` in GPa: the cell relaxes too, down to it; None: the cell is fixed.
+    """One relaxation. ``stress`` in GPa: the cell relaxes too, down to it; None: the cell is fixed. ``steps`` 0: nothing moves.
 
+    ``electronic`` and ``kpoints`` are what a DFT code is asked for; a potential ignores them and says so.
     ``files`` are the texts of INCAR, KPOINTS and POSCAR, whose atoms stand in the order ``order`` of ``atoms``;
-    ``potentials`` the names of the pseudopotentials in POSCAR order. Engines without input files ignore both.
+    ``potentials`` the names of the pseudopotentials in POSCAR order. Engines without input files ignore them.
     """
 
     name: str
@@ -30,12 +33,13 @@ class Request:
     files: dict[str, str]
     order: list[int]
     potentials: list[str]
-    functional: str
+    electronic: VaspInput
+    kpoints: Kpoints
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A converged relaxation: energy in eV, stress in eV/A3 (3, 3) with tension positive, largest force in eV/A."""
+    """A converged relaxation or a single point: energy in eV, stress in eV/A3 (3, 3) with tension positive, largest force in eV/A."""
 
     atoms: Atoms
     energy: float

@@ -11,7 +11,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from ecmpipe import __version__
 from ecmpipe.cards import FemParametersCard, read_card, read_json, whole_file
-from ecmpipe.report.tables import FRACTURE_COLUMNS, comparison_rows, elastic_tables, fracture_rows, hyperelastic_rows
+from ecmpipe.report.tables import (
+    FRACTURE_COLUMNS,
+    adhesion_rows,
+    comparison_rows,
+    elastic_tables,
+    fracture_rows,
+    hyperelastic_rows,
+    surface_rows,
+)
 from ecmpipe.settings.report import SummaryStep
 
 
@@ -26,6 +34,8 @@ def write_page(
         summary=found,
         comparison=comparison_rows(found),
         elastic=elastic_tables(found),
+        surfaces=surface_rows(found),
+        adhesion=adhesion_rows(found),
         hyperelastic=hyperelastic_rows(found),
         fracture=fracture_rows(found),
         fracture_columns=FRACTURE_COLUMNS,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ecmpipe.cards import CrystalCard, ElasticCard, HyperelasticCard, SurfacesCard, read_card, read_curve, write_json
+from ecmpipe.cards import AdhesionCard, CrystalCard, ElasticCard, HyperelasticCard, SurfacesCard, read_card, read_curve, write_json
 from ecmpipe.report.results import read_case
 from ecmpipe.settings.report import SummaryStep
 from ecmpipe.units import EV
@@ -22,9 +22,10 @@ def write_summary(
     delithiation: Path,
     fits: list[Path],
     cases: list[Path],
+    adhesion: list[Path],
     output: Path,
 ) -> dict:
-    """Collect the cards of every stage; nothing is computed here but ratios for reading."""
+    """Collect the cards of every stage; nothing is computed here but ratios for reading. ``adhesion``: one card, or none."""
     slabs = read_card(SurfacesCard, surfaces)
     materials = {card.material: _material(card, slabs) for card in (read_card(CrystalCard, path) for path in crystals)}
     engines = {"dft": slabs.engine}
@@ -38,6 +39,7 @@ def write_summary(
     summary = {
         "engines": engines,
         "dft": materials,
+        "interface": _interface(read_card(AdhesionCard, adhesion[0])) if adhesion else None,
         "hyperelastic": {name: _polymer(card) for name, card in polymers.items()},
         "fem": {case.name: case.summary.model_dump(mode="json") for case in runs},
         "printed in the SI": {name: value["value"] for name, value in step.printed.model_dump(mode="json").items()},
@@ -59,6 +61,7 @@ def _material(card: CrystalCard, slabs: SurfacesCard) -> dict[str, Any]:
         if slab.material == card.material:
             found["surface"] = "({})".format("".join(str(index) for index in slab.miller))
             found["surface energy [J.m-2]"] = slab.surface_energy
+            found["surface energy, change from the next thinner slab [J.m-2]"] = slab.uncertainty
     return found
 
 
@@ -68,8 +71,18 @@ def _elastic(card: ElasticCard) -> dict[str, Any]:
         "bulk_modulus [Pa]": card.bulk_modulus,
         "shear_modulus [Pa]": card.shear_modulus,
         "poisson_ratio [1]": card.poisson_ratio,
+        "standard errors": card.standard_errors,
         "stiffness matrix [Pa]": card.stiffness,
         "smallest stiffness eigenvalue [Pa]": card.smallest_eigenvalue,
+    }
+
+
+def _interface(card: AdhesionCard) -> dict[str, Any]:
+    keep = card.model_dump(mode="json")
+    names = ("engine", "quality", "cathode", "electrolyte", "cathode_formula", "electrolyte_formula")
+    found = {name: keep[name] for name in (*names, "Area [m2]", "Principal strains of the electrolyte [1]", "Atoms [1]")}
+    return found | {
+        "faces": {face: {k: v for k, v in each.items() if not k.startswith("Separation")} for face, each in keep["faces"].items()}
     }
 
 

@@ -79,19 +79,62 @@ def _gpa(value: float) -> str:
 
 
 def elastic_tables(summary: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Tables S2 and S3: constants and moduli in GPa, Poisson's ratio."""
+    """Tables S2 and S3: constants and moduli in GPa, Poisson's ratio; the moduli with their standard errors."""
     tables = []
     for name, material in summary["dft"].items():
-        stiffness = material["stiffness matrix [Pa]"]
+        stiffness, errors = material["stiffness matrix [Pa]"], material["standard errors"]
         rows = [(label, f"{stiffness[i][j] / 1e9:.1f}") for label, i, j in VOIGT]
-        rows += [(letter, f"{material[key] / 1e9:.1f}") for letter, key in _MODULI]
-        rows.append(("ν", f"{material['poisson_ratio [1]']:.3f}"))
+        rows += [(letter, f"{material[key] / 1e9:.1f} ± {errors[error] / 1e9:.1f}") for letter, key, error in _MODULI]
+        rows.append(("ν", f"{material['poisson_ratio [1]']:.3f} ± {errors['Poisson ratio [1]']:.3f}"))
         tables.append((name, rows))
     return tables
 
 
+def surface_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Face and surface energy in J/m2, with its change from the next thinner slab where there is one."""
+    rows = []
+    for name, material in summary["dft"].items():
+        if "surface" in material:
+            change = material["surface energy, change from the next thinner slab [J.m-2]"]
+            rows.append(
+                (
+                    f"{name} {material['surface']}",
+                    f"{material['surface energy [J.m-2]']:.3f}" + ("" if change is None else f" ± {change:.3f}"),
+                )
+            )
+    return rows
+
+
+def adhesion_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the explicit interface gave and what it is: every number of it is indicative."""
+    card = summary["interface"]
+    if card is None:
+        return []
+    area, strains = card["Area [m2]"] * 1e20, card["Principal strains of the electrolyte [1]"]
+    rows = [
+        ("cell", f"{area:.0f} Å², {card['Atoms [1]']} atoms: {card['cathode_formula']} | {card['electrolyte_formula']}"),
+        (f"strain of {card['electrolyte']}", f"{100 * strains[0]:+.1f} %, {100 * strains[1]:+.1f} %"),
+    ]
+    for name, face in card["faces"].items():
+        bonds = {pair: count for pair, count in (face["Forbidden bonds"] | face["Centres that lost or won a bond"]).items() if count}
+        rows += [
+            (f"{name} face: work of adhesion", f"{face['Work of adhesion [J.m-2]']:.2f} J/m², the best of {face['registries']} registries"),
+            (
+                f"{name} face: rigid separation",
+                f"{face['Rigid work of separation [J.m-2]']:.2f} ± {face['Rigid work of separation, standard error [J.m-2]']:.2f} J/m², "
+                f"{face['Rigid strength [Pa]'] / 1e9:.1f} ± {face['Rigid strength, standard error [Pa]'] / 1e9:.1f} GPa (upper bound)",
+            ),
+            (f"{name} face: reaction", "none" if not bonds else ", ".join(f"{pair}: {count}" for pair, count in bonds.items())),
+        ]
+    return rows
+
+
 _COEFFICIENTS = ("C10 [Pa]", "C01 [Pa]", "kappa [Pa]", "Shear modulus [Pa]", "Young's modulus [Pa]")
-_MODULI = (("K", "bulk_modulus [Pa]"), ("G", "shear_modulus [Pa]"), ("E", "youngs_modulus [Pa]"))
+_MODULI = (
+    ("K", "bulk_modulus [Pa]", "Bulk modulus [Pa]"),
+    ("G", "shear_modulus [Pa]", "Shear modulus [Pa]"),
+    ("E", "youngs_modulus [Pa]", "Young's modulus [Pa]"),
+)
 
 
 def hyperelastic_rows(summary: dict[str, Any]) -> list[list[str]]:

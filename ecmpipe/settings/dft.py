@@ -1,17 +1,14 @@
-"""Settings of the DFT stage, and the steps of the workflow made of them.
-
-A run is one calculation (``li12``, ``strain_xx_0.005``, ``slab``); a batch is what one job calculates: a group of runs
-(``jobs_per: group``) or a single one (``jobs_per: run``).
-"""
+"""Settings of the DFT stage, and the steps of the workflow made of them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from ecmpipe.errors import SettingsError
 from ecmpipe.settings.base import Count, Model, Name, Number, Step, quantity
+from ecmpipe.settings.dft_interface import Face, InterfaceLayers, InterfaceSettings
 from ecmpipe.settings.dft_materials import Kpoints, MaterialSettings
 
 if TYPE_CHECKING:
@@ -19,8 +16,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
-Group = Literal["relaxation", "strains", "surface"]
 System = Literal["bulk", "surface"]
+INTERFACE = "interface"  # stands where a material's name stands
 
 
 def _factory(name: str) -> str:
@@ -31,13 +28,16 @@ def _factory(name: str) -> str:
 
 
 class Tolerances(Model):
-    """When a relaxation has converged, by kind; the stress counts where the cell relaxes."""
+    """When a relaxation has converged, by kind; the stress counts where the cell relaxes. ``ranking``: only which is lowest is asked."""
 
+    ranking: Number = Field(alias="ranking [eV.angstrom-1]", gt=0, le=1)
     bulk: Number = Field(alias="bulk [eV.angstrom-1]", gt=0, le=1)
     delithiation: Number = Field(alias="delithiation [eV.angstrom-1]", gt=0, le=1)
     strains: Number = Field(alias="strains [eV.angstrom-1]", gt=0, le=1)
     surface: Number = Field(alias="surface [eV.angstrom-1]", gt=0, le=1)
+    interface: Number = Field(alias="interface [eV.angstrom-1]", gt=0, le=1)
     stress: Number = Field(alias="stress [GPa]", gt=0, le=100)
+    ranking_stress: Number = Field(alias="ranking stress [GPa]", gt=0, le=100)
     steps: Annotated[Count, Field(ge=1, le=10000)]
 
 
@@ -74,6 +74,16 @@ class DftSettings(Model):
     vasp: VaspSettings
     tolerances: Tolerances
     materials: Annotated[dict[Name, MaterialSettings], Field(min_length=1)]
+    interface: InterfaceSettings | None
+
+    @model_validator(mode="after")
+    def _names(self) -> DftSettings:
+        if "interface" in self.materials:
+            raise ValueError("materials: 'interface' is the name of a folder of results; take another name")
+        for side in ("cathode", "electrolyte") if self.interface else ():
+            if getattr(self.interface, side) not in self.materials:
+                raise ValueError(f"interface.{side}: no material '{getattr(self.interface, side)}'; known: {sorted(self.materials)}")
+        return self
 
 
 class DftParameters(Model):
@@ -83,22 +93,62 @@ class DftParameters(Model):
     hubbard_u_co: quantity("eV", ge=0, le=20)
     hubbard_u_ni: quantity("eV", ge=0, le=20)
     cutoff_energy: quantity("eV", ge=100, le=3000)
-    vacuum: quantity("angstrom", ge=5, le=100)
 
 
-class StructuresStep(Step):
-    """What decides a material's starting structures; no electronic setting."""
+class OrderingRules(Model):
+    """What stands on which site, and with which formal charges; labels that ``sites`` does not name keep their species."""
 
-    supercell: list[int]
     sites: dict[str, dict[str, int]]
     charges: dict[str, float]
     compensating: str | None
     closest: dict[str, float]
-    slab: dict[str, Any]
-    vacuum: float
+
+
+class StructuresStep(Step):
+    """What decides a material's ordered bulk cells; no electronic setting, and no slab."""
+
+    supercell: list[int]
+    rules: OrderingRules
+    arrangements: int
+    orderings: int
     of: int | None
     removed: list[int]
     reference: str | None
+
+
+class Cut(Model):
+    """Of what a slab is cut, along which plane, and which bonds must stay whole."""
+
+    material: str
+    supercell: list[int]
+    rules: OrderingRules
+    miller: list[int]
+    cut: Literal["parent", "ordered"]
+    intact: dict[str, float]
+    bulk: str
+
+
+class SlabsStep(Step):
+    """What decides the slabs cut from the relaxed bulk."""
+
+    cut: Cut
+    in_plane: list[list[int]]
+    layers: list[int]
+    vacuum: float
+
+
+class InterfaceStep(Step):
+    """What decides the explicit interface of two relaxed bulks."""
+
+    cathode: Cut
+    electrolyte: Cut
+    layers: InterfaceLayers
+    faces: list[Face]
+    largest_area: float
+    largest_strain: float
+    registries: list[int]
+    contact: float
+    vacuum: float
 
 
 class VaspInput(Model):
@@ -111,41 +161,6 @@ class VaspInput(Model):
     functional: str
     incar: dict[str, int | float | str | bool | list[float]]
     kpoints: Kpoints
-
-
-class InputsStep(Step):
-    """What decides the VASP input files of one named system."""
-
-    electronic: VaspInput
-    tolerance: float
-    steps: int
-
-
-class Task(Model):
-    """One calculation of a batch; ``tolerance`` in eV/A, ``stress`` in GPa (None: the cell is fixed).
-
-    ``kpoints`` takes the place of the system's own where it is given; ``rattle`` in A.
-    """
-
-    name: str
-    kind: Literal["bulk", "delithiated", "reference", "strain", "slab"]
-    tolerance: float
-    stress: float | None = None
-    mode: str | None = None
-    strain: float | None = None
-    kpoints: Kpoints | None = None
-    rattle: float = 0.0
-
-
-class RunStep(Step):
-    """What decides the results of one batch, the engine included."""
-
-    engine: Literal["ase", "vasp"]
-    ase: AseSettings | None
-    vasp: VaspSettings | None
-    electronic: VaspInput
-    steps: int
-    tasks: list[Task]
 
 
 class DelithiationStep(Step):
@@ -173,62 +188,63 @@ class ElasticStep(Step):
 
 
 class SurfacesStep(Step):
-    """What the surfaces card reads besides its runs: the bulk run and the Miller indices of each material."""
+    """What the surfaces card reads besides its runs: the bulk run, the slab runs and the Miller indices of each material."""
 
     bulk: dict[str, str]
+    slabs: dict[str, list[str]]
     miller: dict[str, list[int]]
+
+
+class AdhesionStep(Step):
+    """What the adhesion card reads besides its runs: bonds that must not form and those that must stay, with their lengths in A."""
+
+    faces: list[Face]
+    forbidden: dict[str, float]
+    intact: dict[str, float]
 
 
 def structures_step(settings: Settings, material: str) -> StructuresStep:
     """The step of ``dft-structures``."""
-    chosen = _material(settings, material)
+    chosen = material_of(settings, material)
     delithiation = chosen.delithiation
     return StructuresStep(
         version=VERSION,
         supercell=chosen.supercell,
-        sites=chosen.sites,
-        charges=chosen.charges,
-        compensating=chosen.compensating,
-        closest=chosen.closest,
-        slab=chosen.slab.model_dump(mode="json", exclude={"kpoints"}),
-        vacuum=settings.parameters.dft.vacuum.value,
+        rules=_rules(chosen),
+        arrangements=chosen.arrangements,
+        orderings=delithiation.orderings if delithiation else 1,
         of=delithiation.of if delithiation else None,
         removed=delithiation.removed if delithiation else [],
         reference=delithiation.reference if delithiation else None,
     )
 
 
-def inputs_step(settings: Settings, material: str, system: System) -> InputsStep:
-    """The step of ``dft-inputs``: only the U of species that the material holds."""
-    tolerances = settings.dft.tolerances
-    return InputsStep(
-        version=VERSION,
-        electronic=_electronic(settings, material, system),
-        tolerance=tolerances.bulk if system == "bulk" else tolerances.surface,
-        steps=tolerances.steps,
-    )
+def slabs_step(settings: Settings, material: str) -> SlabsStep:
+    """The step of ``dft-slabs``."""
+    slab = material_of(settings, material).slab
+    return SlabsStep(version=VERSION, cut=_cut(settings, material), in_plane=slab.in_plane, layers=slab.layers, vacuum=slab.vacuum)
 
 
-def run_step(settings: Settings, material: str, batch: str) -> RunStep:
-    """The step of ``dft-run``: the tasks of one batch and the settings of the chosen engine alone."""
-    tasks = [task for task in _tasks(settings, material) if batch in (task.name, group_of(task))]
-    if not tasks:
-        raise SettingsError(f"dft: material '{material}' has no batch '{batch}'; it has {list(batches(settings, material))}")
-    dft = settings.dft
-    return RunStep(
+def interface_step(settings: Settings) -> InterfaceStep:
+    """The step of ``dft-interface``."""
+    chosen = interface_of(settings)
+    return InterfaceStep(
         version=VERSION,
-        engine=dft.engine,
-        ase=dft.ase if dft.engine == "ase" else None,
-        vasp=dft.vasp if dft.engine == "vasp" else None,
-        electronic=_electronic(settings, material, "surface" if tasks[0].kind == "slab" else "bulk"),
-        steps=dft.tolerances.steps,
-        tasks=tasks,
+        cathode=_cut(settings, chosen.cathode),
+        electrolyte=_cut(settings, chosen.electrolyte),
+        layers=chosen.layers,
+        faces=chosen.faces,
+        largest_area=chosen.largest_area,
+        largest_strain=chosen.largest_strain,
+        registries=chosen.registries,
+        contact=chosen.contact,
+        vacuum=chosen.vacuum,
     )
 
 
 def delithiation_step(settings: Settings, material: str) -> DelithiationStep:
     """The step of ``dft-delithiation``; refused for a material without that section."""
-    chosen = _material(settings, material)
+    chosen = material_of(settings, material)
     delithiation = chosen.delithiation
     if delithiation is None:
         raise SettingsError(f"dft.materials.{material}: has no delithiation section, so it has no delithiation curve")
@@ -245,7 +261,7 @@ def delithiation_step(settings: Settings, material: str) -> DelithiationStep:
 
 def crystal_step(settings: Settings, material: str) -> CrystalStep:
     """The step of ``dft-crystal``."""
-    return CrystalStep(version=VERSION, bulk=bulk_name(settings, material), formula_units=_material(settings, material).formula_units)
+    return CrystalStep(version=VERSION, bulk=bulk_name(settings, material), formula_units=material_of(settings, material).formula_units)
 
 
 def elastic_step(settings: Settings, material: str) -> ElasticStep:
@@ -259,81 +275,55 @@ def surfaces_step(settings: Settings) -> SurfacesStep:
     return SurfacesStep(
         version=VERSION,
         bulk={name: bulk_name(settings, name) for name in sorted(materials)},
+        slabs={name: [slab_name(layers) for layers in materials[name].slab.layers] for name in sorted(materials)},
         miller={name: materials[name].slab.miller for name in sorted(materials)},
     )
 
 
-def batches(settings: Settings, material: str) -> dict[str, list[str]]:
-    """Batch name -> the batches of the same material whose results it needs, in an order that can be run."""
-    needs: dict[str, list[str]] = {}
-    bulk = bulk_name(settings, material)
-    for task in _tasks(settings, material):
-        group = group_of(task)
-        if settings.dft.jobs_per == "group":
-            needs[group] = [] if group == "relaxation" else ["relaxation"]
-        else:
-            needs[task.name] = [] if group == "relaxation" else [bulk]
-    return needs
-
-
-def batches_of(settings: Settings, material: str, result: Literal["crystal", "delithiation", "elastic", "surfaces"]) -> list[str]:
-    """The batches of ``material`` that one collected result reads."""
-    wanted = {
-        "crystal": lambda task: task.kind == "bulk",
-        "delithiation": lambda task: task.kind in ("bulk", "delithiated", "reference"),
-        "elastic": lambda task: task.kind in ("bulk", "strain"),
-        "surfaces": lambda task: task.kind in ("bulk", "slab"),
-    }[result]
-    per_run = settings.dft.jobs_per == "run"
-    names = [task.name if per_run else group_of(task) for task in _tasks(settings, material) if wanted(task)]
-    return list(dict.fromkeys(names))
+def adhesion_step(settings: Settings) -> AdhesionStep:
+    """The step of ``dft-adhesion``."""
+    chosen = interface_of(settings)
+    sides = [material_of(settings, name).slab.intact for name in (chosen.cathode, chosen.electrolyte)]
+    return AdhesionStep(version=VERSION, faces=chosen.faces, forbidden=chosen.forbidden, intact=sides[0] | sides[1])
 
 
 def bulk_name(settings: Settings, material: str) -> str:
     """The name of the run that relaxes the full cell: ``li12``, or ``bulk`` without delithiation."""
-    delithiation = _material(settings, material).delithiation
+    delithiation = material_of(settings, material).delithiation
     return f"li{delithiation.of}" if delithiation else "bulk"
 
 
-def group_of(task: Task) -> Group:
-    """The group of a task."""
-    return {"strain": "strains", "slab": "surface"}.get(task.kind, "relaxation")  # type: ignore[return-value]
+def slab_name(layers: int) -> str:
+    """The name of a slab's run."""
+    return f"slab_{layers}"
 
 
-def _material(settings: Settings, material: str) -> MaterialSettings:
+def material_of(settings: Settings, material: str) -> MaterialSettings:
     try:
         return settings.dft.materials[material]
     except KeyError:
         raise SettingsError(f"dft.materials: no material '{material}'; known: {sorted(settings.dft.materials)}") from None
 
 
-def _electronic(settings: Settings, material: str, system: System) -> VaspInput:
-    chosen = _material(settings, material)
-    printed = settings.parameters.dft
-    known = {"Mn": printed.hubbard_u_mn, "Co": printed.hubbard_u_co, "Ni": printed.hubbard_u_ni}
-    return VaspInput(
-        hubbard_u={element: parameter.value for element, parameter in known.items() if element in chosen.charges},
-        cutoff_energy=printed.cutoff_energy.value,
-        moments=chosen.moments,
-        potentials=chosen.potentials,
-        functional=settings.dft.vasp.functional,
-        incar=settings.dft.vasp.incar,
-        kpoints=chosen.bulk.kpoints if system == "bulk" else chosen.slab.kpoints,
+def interface_of(settings: Settings) -> InterfaceSettings:
+    if settings.dft.interface is None:
+        raise SettingsError("dft.interface: is null, so there is no interface; give its settings")
+    return settings.dft.interface
+
+
+def _rules(chosen: MaterialSettings) -> OrderingRules:
+    return OrderingRules(sites=chosen.sites, charges=chosen.charges, compensating=chosen.compensating, closest=chosen.closest)
+
+
+def _cut(settings: Settings, material: str) -> Cut:
+    chosen = material_of(settings, material)
+    slab = chosen.slab
+    return Cut(
+        material=material,
+        supercell=chosen.supercell,
+        rules=_rules(chosen),
+        miller=slab.miller,
+        cut=slab.cut,
+        intact=slab.intact,
+        bulk=bulk_name(settings, material),
     )
-
-
-def _tasks(settings: Settings, material: str) -> list[Task]:
-    chosen = _material(settings, material)
-    limits = settings.dft.tolerances
-    name, rattle = bulk_name(settings, material), chosen.bulk.rattle
-    tasks = [Task(name=name, kind="bulk", tolerance=limits.bulk, stress=limits.stress, rattle=rattle)]
-    if chosen.delithiation:
-        left = [chosen.delithiation.of - removed for removed in chosen.delithiation.removed if removed]
-        tasks += [Task(name=f"li{n}", kind="delithiated", tolerance=limits.delithiation, stress=limits.stress) for n in left]
-        reference, kpoints = chosen.delithiation.reference, chosen.delithiation.reference_kpoints
-        tasks.append(Task(name=reference, kind="reference", tolerance=limits.delithiation, stress=limits.stress, kpoints=kpoints))
-    for mode in chosen.strains.modes:
-        for strain in chosen.strains.magnitudes:
-            tasks.append(Task(name=f"strain_{mode}_{strain:g}", kind="strain", tolerance=limits.strains, mode=mode, strain=strain))
-    tasks.append(Task(name="slab", kind="slab", tolerance=limits.surface))
-    return tasks

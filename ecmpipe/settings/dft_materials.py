@@ -33,20 +33,35 @@ class BulkSettings(Model):
 
 
 class SlabSettings(Model):
-    """A slab: ``in_plane`` combines the two shortest in-plane vectors (shortest first) into a and b."""
+    """Slabs of one cut: ``in_plane`` combines the two shortest in-plane vectors (shortest first) into a and b.
+
+    ``cut`` says of what: the undecorated ``parent``, whose slab is decorated afterwards (a slab of a decorated crystal has
+    unlike faces), or the ``ordered`` bulk. The thickest of ``layers`` is the result, the others show its convergence.
+    """
 
     miller: Annotated[list[Whole], Field(min_length=3, max_length=3)]
-    layers: Repeat
+    layers: Annotated[list[Repeat], Field(min_length=1)]
     in_plane: Annotated[list[Annotated[list[Whole], Field(min_length=2, max_length=2)]], Field(min_length=2, max_length=2)]
-    sites: dict[str, dict[str, Count]] = Field(default_factory=dict)
+    cut: Literal["parent", "ordered"]
     intact: dict[Pair, Number] = Field(alias="intact bonds [angstrom]", default_factory=dict)
+    vacuum: Number = Field(alias="vacuum [angstrom]", ge=5, le=100)
     kpoints: Kpoints
+
+    @model_validator(mode="after")
+    def _rising(self) -> SlabSettings:
+        if sorted(set(self.layers)) != self.layers:
+            raise ValueError(f"layers must rise without repeats, {self.layers} given")
+        return self
 
 
 class DelithiationSettings(Model):
-    """The compositions, as Li atoms removed from the cell of ``of`` Li atoms."""
+    """The compositions, as Li atoms removed from the cell of ``of`` Li atoms.
+
+    ``orderings``: how many Li orderings of each, by rising Ewald energy, are relaxed; the engine's lowest counts.
+    """
 
     of: Repeat
+    orderings: Annotated[Count, Field(ge=1, le=20)]
     removed: Annotated[list[Annotated[Count, Field(ge=0, le=500)]], Field(min_length=2)]
     reference: str
     reference_kpoints: Kpoints
@@ -74,15 +89,20 @@ class StrainSettings(Model):
 
 
 class MaterialSettings(Model):
-    """One crystal: what to build of it and what to calculate."""
+    """One crystal: what to build of it and what to calculate.
+
+    ``arrangements``: how many distinct arrangements of ``sites``, by rising Ewald energy, the engine ranks.
+    """
 
     crystal: Annotated[str, AfterValidator(existing_file)]
     supercell: Annotated[list[Repeat], Field(min_length=3, max_length=3)]
     sites: dict[str, dict[str, Count]]
     charges: dict[str, Charge]
+    arrangements: Annotated[Count, Field(ge=1, le=50)]
     compensating: str | None = None
     closest: dict[Pair, Number] = Field(alias="closest pairs [angstrom]", default_factory=dict)
     moments: dict[str, Number] = Field(alias="initial moments [bohr_magneton]", default_factory=dict)
+    more_u: dict[str, Annotated[Number, Field(ge=0, le=20)]] = Field(alias="more Hubbard U [eV]", default_factory=dict)
     potentials: dict[str, str]
     formula_units: Repeat
     bulk: BulkSettings
@@ -92,7 +112,7 @@ class MaterialSettings(Model):
 
     @model_validator(mode="after")
     def _species(self) -> MaterialSettings:
-        for key in ("moments", "potentials"):
+        for key in ("moments", "potentials", "more_u"):
             foreign = set(getattr(self, key)) - set(self.charges)
             if foreign:
                 raise ValueError(f"{key} names {sorted(foreign)}, the charges name {sorted(self.charges)}")

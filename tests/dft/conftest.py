@@ -8,10 +8,11 @@ import pytest
 import yaml
 
 from ecmpipe.cards import read_card
+from ecmpipe.dft.cuts import make_slabs
 from ecmpipe.dft.records import StructuresCard
 from ecmpipe.dft.structures import build_structures
 from ecmpipe.settings.base import validate
-from ecmpipe.settings.dft import DftParameters, DftSettings, structures_step
+from ecmpipe.settings.dft import DftParameters, DftSettings, slabs_step, structures_step
 
 ROOT = Path(__file__).resolve().parents[2]
 MATERIALS = ("ncm811", "lgps")
@@ -52,3 +53,13 @@ def structure_files(settings, tmp_path_factory):
 @pytest.fixture(scope="session")
 def cards(structure_files):
     return {material: read_card(StructuresCard, path) for material, path in structure_files.items()}
+
+
+def crystal_of(material):
+    return ROOT / "inputs/structures" / f"{material}.yaml"
+
+
+@pytest.fixture(scope="session")
+def slab_cards(settings, cards):
+    """The slabs of the ideal bulk."""
+    return {name: make_slabs(slabs_step(settings, name), name, crystal_of(name), cards[name]) for name in MATERIALS}

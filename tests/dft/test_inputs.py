@@ -3,8 +3,10 @@ import pytest
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Incar, Kpoints, Poscar
 
+from ecmpipe.cards import write_card
 from ecmpipe.dft.inputs import NAMES, vasp_files, write_inputs
-from ecmpipe.settings.dft import batches, inputs_step, run_step, structures_step
+from ecmpipe.settings.dft import interface_step, slabs_step, structures_step
+from ecmpipe.settings.dft_runs import batches, inputs_step, run_step
 from tests.dft.conftest import load_dft
 
 PRINTED_U = {"Mn": 5.2, "Co": 5.9, "Ni": 6.8}
@@ -18,20 +20,22 @@ PRINTED_GRIDS = {
 
 
 @pytest.fixture(scope="module")
-def written(settings, structure_files, tmp_path_factory):
+def written(settings, structure_files, slab_cards, tmp_path_factory):
     folder = tmp_path_factory.mktemp("vasp")
     found = {}
     for material, system in PRINTED_GRIDS:
+        cells = structure_files[material]
+        if system == "surface":
+            cells = folder / f"{material}_slabs.json"
+            write_card(cells, slab_cards[material])
         paths = [folder / material / system / name for name in NAMES]
-        write_inputs(
-            inputs_step(settings, material, system), material=material, system=system, structures=structure_files[material], output=paths
-        )
+        write_inputs(inputs_step(settings, material, system), material=material, system=system, cells=cells, output=paths)
         found[material, system] = folder / material / system
     return found
 
 
 @pytest.mark.parametrize(("material", "system"), PRINTED_GRIDS)
-def test_inputs_are_those_of_the_si(written, cards, material, system):
+def test_inputs_are_those_of_the_si(written, cards, slab_cards, material, system):
     folder = written[material, system]
     incar, kpoints, poscar = Incar.from_file(folder / "INCAR"), Kpoints.from_file(folder / "KPOINTS"), Poscar.from_file(folder / "POSCAR")
     scheme, grid = PRINTED_GRIDS[material, system]
@@ -46,11 +50,11 @@ def test_inputs_are_those_of_the_si(written, cards, material, system):
         assert moments == {"Li": 0, "Mn": 4.0, "Co": 0.6, "Ni": 1.0, "O": 0}
     else:
         assert not incar.get("LDAU") and "LDAUU" not in incar
-    card = cards[material]
-    expected = (card.bulk if system == "bulk" else card.slab.cell).structure()
+    slab = list(slab_cards[material].slabs.values())[-1]
+    expected = (cards[material].arrangements[0].bulk if system == "bulk" else slab.cell).structure()
     assert poscar.structure.composition == expected.composition
     assert np.allclose(poscar.structure.lattice.matrix, expected.lattice.matrix, atol=1e-9)
-    polar = system == "surface" and card.slab.polar
+    polar = system == "surface" and slab.polar
     assert (incar.get("LDIPOL"), incar.get("IDIPOL")) == ((True, 3) if polar else (None, None))
     potentials = (folder / "POTCAR.spec").read_text().split()
     assert [name.split("_")[0] for name in potentials] == poscar.site_symbols
@@ -58,7 +62,7 @@ def test_inputs_are_those_of_the_si(written, cards, material, system):
 
 
 def test_u_follows_the_species_in_any_order(settings, cards):
-    structure = cards["ncm811"].bulk.structure()
+    structure = cards["ncm811"].arrangements[0].bulk.structure()
     shuffled = Structure.from_sites([structure[k] for k in np.random.default_rng(1).permutation(len(structure))])
     electronic = inputs_step(settings, "ncm811", "bulk").electronic
     made = vasp_files(shuffled, electronic, tolerance=0.01, steps=9, cell_relaxes=True)
@@ -71,31 +75,55 @@ def test_u_follows_the_species_in_any_order(settings, cards):
 def test_user_tags_win(settings, cards):
     tagged = load_dft({"vasp": {"incar": {"NCORE": 4}}})
     electronic = inputs_step(tagged, "lgps", "bulk").electronic
-    made = vasp_files(cards["lgps"].bulk.structure(), electronic, tolerance=0.01, steps=9, cell_relaxes=True)
+    made = vasp_files(cards["lgps"].arrangements[0].bulk.structure(), electronic, tolerance=0.01, steps=9, cell_relaxes=True)
     assert Incar.from_str(made.files["INCAR"])["NCORE"] == 4
+
+
+def texts(found, material):
+    """Every step of one material, by name."""
+    return {
+        "structures": structures_step(found, material).canonical(),
+        "slabs": slabs_step(found, material).canonical(),
+        **{system: inputs_step(found, material, system).canonical() for system in ("bulk", "surface")},
+        **{batch: run_step(found, material, batch).canonical() for batch in batches(found, material)},
+    }
+
+
+def changed(before, after, material):
+    first, second = texts(before, material), texts(after, material)
+    return {name for name in first if first[name] != second[name]}
 
 
 def test_u_of_nickel_touches_its_own_steps_alone(settings):
     edited = load_dft(parameters={"hubbard_u_ni": {"value": 6.2}})
+    assert changed(settings, edited, "lgps") == set()
+    assert changed(settings, edited, "ncm811") == {"bulk", "surface", *batches(settings, "ncm811")}
+    assert run_step(settings, "interface", "lower") != run_step(edited, "interface", "lower")  # it holds Ni
+    assert interface_step(settings) == interface_step(edited)
 
-    def texts(found, material):
-        return {
-            "structures": structures_step(found, material).canonical(),
-            **{system: inputs_step(found, material, system).canonical() for system in ("bulk", "surface")},
-            **{batch: run_step(found, material, batch).canonical() for batch in batches(found, material)},
-        }
 
-    assert texts(settings, "lgps") == texts(edited, "lgps")
-    before, after = texts(settings, "ncm811"), texts(edited, "ncm811")
-    changed = {name for name in before if before[name] != after[name]}
-    assert changed == {"bulk", "surface", *batches(settings, "ncm811")}
+def test_one_slab_s_vacuum_touches_that_slab_alone(settings):
+    edited = load_dft({"materials": {"lgps": {"slab": {"vacuum [angstrom]": 25}}}})
+    assert changed(settings, edited, "ncm811") == set()
+    assert changed(settings, edited, "lgps") == {"slabs"}  # and what is made of slabs.json
+    assert interface_step(settings) == interface_step(edited)
+    assert run_step(settings, "interface", "lower") == run_step(edited, "interface", "lower")
+
+
+def test_more_u_joins_the_printed_ones():
+    iron = load_dft({"materials": {"ncm811": {"charges": {"Fe": 3}, "potentials": {"Fe": "Fe_pv"}, "more Hubbard U [eV]": {"Fe": 5.3}}}})
+    assert inputs_step(iron, "ncm811", "bulk").electronic.hubbard_u == PRINTED_U | {"Fe": 5.3}
 
 
 def test_one_job_per_run_covers_the_same_tasks(settings):
     single = load_dft({"jobs_per": "run"})
-    for material in settings.dft.materials:
-        groups = [task.name for batch in batches(settings, material) for task in run_step(settings, material, batch).tasks]
-        needs = batches(single, material)
-        assert list(needs) == groups
-        assert all(set(before) <= set(needs) for before in needs.values())
-        assert all(len(run_step(single, material, batch).tasks) == 1 for batch in needs)
+    for subject in (*settings.dft.materials, "interface"):
+        groups = [task.name for batch in batches(settings, subject) for task in run_step(settings, subject, batch).tasks]
+        needs = batches(single, subject)
+        assert sorted(needs) == sorted(groups)
+        order = list(needs)
+        assert all(order.index(each) < order.index(name) for name, before in needs.items() for each in before)
+        assert all(len(run_step(single, subject, batch).tasks) == 1 for batch in needs)
+    assert batches(single, "ncm811")["li12"] == ["arrangement_1", "arrangement_2", "arrangement_3"]
+    assert batches(single, "interface")["lower_together"] == [f"lower_registry_{k}" for k in range(1, 7)]
+    assert batches(single, "interface")["lower_cathode"] == batches(single, "interface")["lower_apart_1"] == ["lower_together"]

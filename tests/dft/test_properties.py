@@ -12,9 +12,9 @@ from scipy.interpolate import PchipInterpolator
 
 from ecmpipe.cards import SurfacesCard, read_card, write_card
 from ecmpipe.dft.delithiation import collect_delithiation, convex_hull, smooth_potential
-from ecmpipe.dft.elasticity import collect_elastic, fit_stiffness, hill, symmetrise
+from ecmpipe.dft.elasticity import collect_elastic, fit_stiffness, hill, jackknife, symmetrise
 from ecmpipe.dft.records import BatchCard, RunCard, cell_of
-from ecmpipe.dft.runs import strain_tensor
+from ecmpipe.dft.starts import strain_tensor
 from ecmpipe.dft.surfaces import collect_surfaces, surface_energy
 from ecmpipe.errors import CardError, ConvergenceError
 from ecmpipe.settings.dft import delithiation_step, elastic_step, surfaces_step
@@ -29,11 +29,6 @@ def made_run(name, kind, structure, energy, **more):
         "Stress [eV.angstrom-3]": np.zeros((3, 3)).tolist(), "Largest residual force [eV.angstrom-1]": 0.0, "steps": 0,
     }  # fmt: skip
     return RunCard.model_validate(data | more)
-
-
-def facts(card):
-    """What a batch says of its material."""
-    return {"parent": card.parent, "slab_polar": card.slab.polar, "slab_symmetric": card.slab.symmetric}
 
 
 def test_hull_leaves_out_what_lies_above_it():
@@ -63,20 +58,20 @@ def test_smooth_potential_has_no_cliff_where_the_steps_have_none():
 
 
 def test_delithiation_curve_of_a_known_energy(settings, cards, tmp_path):
-    card = cards["ncm811"]
-    host = card.bulk.structure()
+    arrangement = cards["ncm811"].arrangements[0]
+    host = arrangement.bulk.structure()
     runs = {}
-    for name, gone in card.removed.items():
+    for name, gone in arrangement.removed.items():
         x = 1 - len(gone) / 12
         cell = host.copy()
         cell.remove_sites(gone)
         cell.scale_lattice(host.volume * (0.94 + 0.06 * x))
         runs[name] = made_run(name, "bulk" if x == 1 else "delithiated", cell, 12 * (-20 - 4.4 * x + 0.4 * x**2) + 12 * x * -2)
+    worse = runs["li6_1"].cell.structure().scale_lattice(300) or runs["li6_1"].cell.structure()
+    runs["li6_2"] = made_run("li6_2", "delithiated", worse, runs["li6_1"].energy + 0.6)  # above the lowest: it must not count
     lithium = Structure(np.eye(3) * 3.4, ["Li", "Li"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     runs["li_metal"] = made_run("li_metal", "reference", lithium, -4.0)
-    write_card(
-        tmp_path / "relaxation.json", BatchCard(material="ncm811", batch="relaxation", engine="closed form", runs=runs, **facts(card))
-    )
+    write_card(tmp_path / "relaxation.json", BatchCard(material="ncm811", batch="relaxation", engine="closed form", runs=runs))
     step = delithiation_step(settings, "ncm811")
     collect_delithiation(
         step, material="ncm811", runs=[tmp_path / "relaxation.json"], output=tmp_path / "curve.csv", output_hull=tmp_path / "hull.csv"
@@ -94,7 +89,9 @@ def test_delithiation_curve_of_a_known_energy(settings, cards, tmp_path):
     assert curve["On hull [1]"].sum() == 6
     slope = np.gradient(curve["Energy [J]"].to_numpy() / 1.602176634e-19, x)
     assert slope[5:-5] == pytest.approx(-2 - potential[5:-5], abs=0.01)
-    assert len(pd.read_csv(tmp_path / "hull.csv")) == 6
+    hull = pd.read_csv(tmp_path / "hull.csv")
+    assert len(hull) == 6 and (hull["Orderings [1]"] == [1, 1, 2, 1, 1, 1]).all()
+    assert hull["Energy spread of orderings [J]"].max() == pytest.approx(0.6 / 12 * 1.602176634e-19, rel=1e-6)
     with pytest.raises(CardError, match="not of 'lgps'"):
         collect_delithiation(step, material="lgps", runs=[tmp_path / "relaxation.json"], output=tmp_path / "no.csv")
 
@@ -172,45 +169,65 @@ def test_symmetrised_matrix_has_the_form_of_its_class(cards):
     assert again == pytest.approx(stiffness, abs=1.0)  # Pa
 
 
-def test_unstable_constants_are_refused(cards, tmp_path, settings):
-    structure = cards["lgps"].bulk.structure()
+def test_unstable_constants_are_refused(cards, structure_files, tmp_path, settings):
+    structure = cards["lgps"].arrangements[0].bulk.structure()
     runs = {"bulk": made_run("bulk", "bulk", structure, -1.0)}
     for column, mode in enumerate(VOIGT):
         for strain in (0.005, -0.005):
             stress = strain_tensor(mode, strain) * (-0.1 if column in (3, 4) else 0.3)
             name = f"strain_{mode}_{strain:g}"
             runs[name] = made_run(name, "strain", structure, -1.0, mode=mode, strain=strain, **{"Stress [eV.angstrom-3]": stress.tolist()})
-    write_card(
-        tmp_path / "strains.json", BatchCard(material="lgps", batch="strains", engine="closed form", runs=runs, **facts(cards["lgps"]))
-    )
+    write_card(tmp_path / "strains.json", BatchCard(material="lgps", batch="strains", engine="closed form", runs=runs))
     with pytest.raises(ConvergenceError, match="not positive definite"):
         collect_elastic(
             elastic_step(settings, "lgps"),
             material="lgps",
+            structures=structure_files["lgps"],
             runs=[tmp_path / "strains.json"],
             output=tmp_path / "elastic.json",
         )
     assert not (tmp_path / "elastic.json").exists()
 
 
-def test_surface_energy_per_face_against_the_same_composition(settings, cards, tmp_path):
-    paths = []
+def test_jackknife_sees_what_a_straight_line_would_not():
+    unstrained, *strained = copper_runs(0.01)
+    parent = AseAtomsAdaptor.get_structure(emt_copper())
+    errors = jackknife(strained, unstrained, parent)
+    moduli = hill(symmetrise(fit_stiffness(strained, unstrained)[0], parent)[0])["hill"]
+    assert 0.001 < errors["bulk"] / moduli["bulk"] < 0.1  # anharmonic at 1 %
+    linear = []
+    for run in strained:  # the mean of both signs is the linear part
+        twin = next(other for other in strained if other.mode == run.mode and other.strain == -run.strain)
+        part = (np.array(run.stress) - np.array(twin.stress)) / 2 + np.array(unstrained.stress)
+        linear.append(run.model_copy(update={"stress": part.tolist()}))
+    assert jackknife(linear, unstrained, parent)["bulk"] < 1e-6 * moduli["bulk"]
+
+
+def test_surface_energy_per_face_against_the_same_composition(settings, cards, slab_cards, tmp_path):
+    paths, cuts = [], []
     for material, card in cards.items():
-        slab, cell = card.slab.cell.structure(), card.bulk.structure()
-        area = np.linalg.norm(np.cross(*slab.lattice.matrix[:2]))
-        energy = -5.0 * len(slab) + 2 * area * 0.05  # 0.05 eV/A2
+        cell = card.arrangements[0].bulk.structure()
         name = "bulk" if material == "lgps" else "li12"
-        more = {"Energy of the starting structure [eV]": energy + 1.0}
-        runs = {name: made_run(name, "bulk", cell, -5.0 * len(cell)), "slab": made_run("slab", "slab", slab, energy, **more)}
+        runs = {name: made_run(name, "bulk", cell, -5.0 * len(cell))}
+        for k, (each, cut) in enumerate(slab_cards[material].slabs.items()):
+            slab = cut.cell.structure()
+            area = np.linalg.norm(np.cross(*slab.lattice.matrix[:2]))
+            energy = -5.0 * len(slab) + 2 * area * (0.05 + 0.01 * k)  # eV/A2
+            runs[each] = made_run(each, "slab", slab, energy, **{"Energy of the starting structure [eV]": energy + 1.0})
         paths.append(tmp_path / f"{material}.json")
-        write_card(paths[-1], BatchCard(material=material, batch="all", engine="closed form", runs=runs, **facts(card)))
+        write_card(paths[-1], BatchCard(material=material, batch="all", engine="closed form", runs=runs))
+        cuts.append(tmp_path / f"{material}_slabs.json")
+        write_card(cuts[-1], slab_cards[material])
         wrong = made_run("bulk", "bulk", cell.copy().replace(0, "O") or cell, -1.0)
         with pytest.raises(CardError, match="differ in"):
-            surface_energy(runs["slab"], energy, wrong)
-    collect_surfaces(surfaces_step(settings), runs=paths, output=tmp_path / "surfaces.json")
+            surface_energy(runs[each], energy, wrong)
+    collect_surfaces(surfaces_step(settings), slabs=cuts, runs=paths, output=tmp_path / "surfaces.json")
     found = read_card(SurfacesCard, tmp_path / "surfaces.json").surfaces
+    assert found["ncm811"].surface_energy == pytest.approx(0.05 * 16.0217663, rel=1e-6) and found["ncm811"].uncertainty is None
+    assert found["lgps"].surface_energy == pytest.approx(0.06 * 16.0217663, rel=1e-6)
+    assert found["lgps"].uncertainty == pytest.approx(0.01 * 16.0217663, rel=1e-6)
+    assert [len(surface.by_thickness) for surface in found.values()] == [2, 1]
     for surface in found.values():
-        assert surface.surface_energy == pytest.approx(0.05 * 16.0217663, rel=1e-6)
         assert surface.unrelaxed_surface_energy > surface.surface_energy
         assert surface.vacuum == pytest.approx(20e-10, rel=1e-6)
     assert json.loads((tmp_path / "surfaces.json").read_text())["surfaces"]["lgps"]["miller"] == [1, 0, 1]

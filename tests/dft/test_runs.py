@@ -8,12 +8,29 @@ from pymatgen.core import SETTINGS
 
 from ecmpipe.cards import read_card
 from ecmpipe.dft import runs as runs_module
-from ecmpipe.dft.records import BatchCard, read_runs
-from ecmpipe.dft.runs import run_batch, starting_cell
+from ecmpipe.dft.cuts import build_slabs
+from ecmpipe.dft.records import BatchCard, SlabsCard, StructuresCard, read_runs
+from ecmpipe.dft.runs import run_batch
+from ecmpipe.dft.starts import material_start
+from ecmpipe.dft.structures import build_structures
 from ecmpipe.errors import CardError
-from ecmpipe.settings.dft import Task, run_step
-from tests.dft.conftest import ROOT, load_dft
+from ecmpipe.settings.dft import slabs_step, structures_step
+from ecmpipe.settings.dft_runs import Task, run_step
+from tests.dft.conftest import ROOT, crystal_of, load_dft
 from tests.mock.potentials import write_fake_potentials
+
+
+@pytest.fixture(scope="module")
+def structure_files(tmp_path_factory):
+    """Those of the test settings: two orderings of each composition."""
+    path = tmp_path_factory.mktemp("structures") / "ncm811.json"
+    build_structures(structures_step(load_dft("test.yaml"), "ncm811"), material="ncm811", crystal=crystal_of("ncm811"), output=path)
+    return {"ncm811": path}
+
+
+@pytest.fixture(scope="module")
+def cards(structure_files):
+    return {"ncm811": read_card(StructuresCard, structure_files["ncm811"])}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +51,7 @@ def run(settings, structure_files, folder):
         step,
         material="ncm811",
         batch="relaxation",
-        structures=structure_files["ncm811"],
+        cells=structure_files["ncm811"],
         upstream=[],
         output=folder / "relaxation.json",
         work=folder / "work",
@@ -47,21 +64,25 @@ def test_batch_holds_every_run(finished):
     assert list(card.runs) == [task.name for task in run_step(settings, "ncm811", "relaxation").tasks]
     assert outcome["reused"] == 0 and card.engine.startswith("VASP")
     counts = {name: run.cell.species.count("Li") for name, run in card.runs.items()}
-    assert counts == {"li12": 12, "li6": 6, "li0": 0, "li_metal": 2}
+    assert counts == {**{f"arrangement_{k}": 12 for k in (1, 2, 3)}, "li12": 12, "li6_1": 6, "li6_2": 6, "li0": 0, "li_metal": 2}
     limits = settings.dft.tolerances
-    assert all(run.residual_force <= limits.delithiation for run in card.runs.values())
+    ranked = [run for run in card.runs.values() if run.kind == "arrangement"]
+    assert all(run.residual_force <= limits.delithiation for run in card.runs.values() if run not in ranked)
+    best = min(ranked, key=lambda run: run.energy)  # the engine ranks, not the Ewald energy
+    assert card.runs["li12"].arrangement == best.arrangement == card.runs["li6_1"].arrangement
+    assert card.runs["li12"].cell.species == best.cell.species
 
 
 def test_what_is_there_is_not_calculated_again(finished, structure_files, monkeypatch):
     settings, folder, _ = finished
 
-    def refuse(step):
+    def refuse(*_):
         raise AssertionError("an engine was started")
 
     monkeypatch.setattr(runs_module, "make_engine", refuse)
     before = (folder / "relaxation.json").read_bytes()
     (folder / "relaxation.json").unlink()
-    assert run(settings, structure_files, folder)["reused"] == 4
+    assert run(settings, structure_files, folder)["reused"] == 8
     assert (folder / "relaxation.json").read_bytes() == before
     edited = load_dft("test.yaml", parameters={"hubbard_u_ni": {"value": 6.2}})
     with pytest.raises(AssertionError, match="engine was started"):
@@ -71,44 +92,67 @@ def test_what_is_there_is_not_calculated_again(finished, structure_files, monkey
         run(settings, structure_files, folder)
 
 
+def task(name, kind, **more):
+    return Task(name=name, kind=kind, tolerance=0.01, steps=100, **more)
+
+
 def test_strains_start_from_the_relaxed_bulk_and_mirror_their_twin(finished, cards):
     _, folder, _ = finished
     found = read_card(BatchCard, folder / "relaxation.json").runs
-    task = Task(name="strain_xz_0.01", kind="strain", tolerance=0.01, mode="xz", strain=0.01)
-    cell = starting_cell(task, cards["ncm811"], found)
+    strained = task("strain_xz_0.01", "strain", mode="xz", strain=0.01)
+    cell, _ = material_start(strained, cards["ncm811"], found)
     bulk = found["li12"].cell
     strain = np.linalg.solve(np.array(bulk.lattice), np.array(cell.lattice)) - np.eye(3)
     assert strain[0, 2] == pytest.approx(0.005) and strain[2, 0] == pytest.approx(0.005)  # half the engineering strain
     assert abs(np.trace(strain)) < 1e-9 and np.allclose(cell.positions, bulk.positions)
     moved = cell.model_copy(update={"positions": (np.array(bulk.positions) + 0.001).tolist()})
     twin = found["li12"].model_copy(update={"kind": "strain", "mode": "xz", "strain": 0.01, "cell": moved})
-    opposite = starting_cell(task.model_copy(update={"strain": -0.01}), cards["ncm811"], found | {"twin": twin})
+    opposite, _ = material_start(strained.model_copy(update={"strain": -0.01}), cards["ncm811"], found | {"twin": twin})
     shift = np.array(opposite.positions) - np.array(bulk.positions)
     assert np.allclose(shift - np.round(shift), -0.001, atol=1e-8)
 
 
 def test_a_rattled_start_is_always_the_same(cards):
-    task = Task(name="li12", kind="bulk", tolerance=0.01, stress=0.05, rattle=0.05)
-    once, again = (starting_cell(task, cards["ncm811"], {}) for _ in range(2))
-    moves = once.structure().cart_coords - cards["ncm811"].bulk.structure().cart_coords
-    assert once == again and np.std(moves) == pytest.approx(0.05, rel=0.15)
-    assert starting_cell(task.model_copy(update={"rattle": 0.0}), cards["ncm811"], {}) == cards["ncm811"].bulk
+    first = task("arrangement_1", "arrangement", rattle=0.05, arrangement=1)
+    (once, number), (again, _) = (material_start(first, cards["ncm811"], {}) for _ in range(2))
+    ideal = cards["ncm811"].arrangements[0].bulk
+    moves = once.structure().cart_coords - ideal.structure().cart_coords
+    assert once == again and number == 1 and np.std(moves) == pytest.approx(0.05, rel=0.15)
+    assert material_start(first.model_copy(update={"rattle": 0.0}), cards["ncm811"], {})[0] == ideal
 
 
-def test_slab_is_cut_from_the_relaxed_bulk(finished, cards):
+def test_the_next_arrangement_starts_from_the_places_of_the_last(finished, cards):
     _, folder, _ = finished
-    found = read_card(BatchCard, folder / "relaxation.json").runs
-    cell = starting_cell(Task(name="slab", kind="slab", tolerance=0.1), cards["ncm811"], found).structure()
-    ratio = found["li12"].cell.structure().volume / cards["ncm811"].bulk.structure().volume
-    assert cell.lattice.b == pytest.approx(cards["ncm811"].slab.cell.structure().lattice.b * ratio ** (1 / 3), rel=0.03)
+    first = read_card(BatchCard, folder / "relaxation.json").runs["arrangement_1"]
+    cell, number = material_start(task("arrangement_2", "arrangement", rattle=0.05, arrangement=2), cards["ncm811"], {first.name: first})
+    assert number == 2 and cell.positions == first.cell.positions and cell.lattice == first.cell.lattice
+    assert cell.species == cards["ncm811"].arrangements[1].bulk.species
+
+
+def test_slabs_are_cut_from_the_relaxed_bulk(finished, structure_files, tmp_path):
+    settings, folder, _ = finished
+    step = slabs_step(settings, "ncm811")
+    build_slabs(
+        step,
+        material="ncm811",
+        crystal=crystal_of("ncm811"),
+        structures=structure_files["ncm811"],
+        runs=[folder / "relaxation.json"],
+        output=tmp_path / "slabs.json",
+    )
+    cell = read_card(SlabsCard, tmp_path / "slabs.json").slabs["slab_4"].cell.structure()
+    bulk = read_card(BatchCard, folder / "relaxation.json").runs["li12"].cell.structure()
     heights = cell.cart_coords[:, 2]
     assert cell.lattice.c - np.ptp(heights) == pytest.approx(20.0, abs=1e-6)
+    # four (104) planes stand three spacings apart; twelve formula units fill four spacings
+    area = np.linalg.norm(np.cross(*cell.lattice.matrix[:2]))
+    assert area * np.ptp(heights) * 4 / 3 == pytest.approx(bulk.volume, rel=0.1)
 
 
 def test_missing_and_foreign_batches_are_named(finished, cards, tmp_path):
     _, folder, _ = finished
     with pytest.raises(CardError, match="needs the relaxed bulk"):
-        starting_cell(Task(name="slab", kind="slab", tolerance=0.1), cards["ncm811"], {})
+        material_start(task("li6_1", "delithiated"), cards["ncm811"], {})
     with pytest.raises(CardError, match="not of 'lgps'"):
         read_runs([folder / "relaxation.json"], "lgps")
     other = tmp_path / "other.json"

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+REFERENCE = Path(__file__).resolve().parent / "reference.json"
 ELEMENTS = ("Li_sv", "Ni_pv", "Co", "Mn_pv", "O", "Ge_d", "P", "S")
 
 
@@ -26,7 +27,8 @@ def write_fake_potentials(folder: Path, functional: str = "POT_GGA_PAW_PBE_54") 
 
 
 def mock_environment(folder: Path, base: dict[str, str]) -> dict[str, str]:
-    """``base`` with the mock first on the PATH, this interpreter second, and fake potentials made in ``folder``."""
+    """``base`` with the mock first on the PATH, this interpreter second, fake potentials made in ``folder``, recorded inputs if any."""
     path = [str(Path(__file__).resolve().parent), str(Path(sys.executable).parent), base.get("PATH", "")]
     potentials = str(write_fake_potentials(folder).resolve())
-    return base | {"PATH": os.pathsep.join(path), "PMG_VASP_PSP_DIR": potentials, "OMP_NUM_THREADS": "1"}
+    reference = {"ECMPIPE_MOCK_REFERENCE": str(REFERENCE)} if REFERENCE.is_file() else {}
+    return base | {"PATH": os.pathsep.join(path), "PMG_VASP_PSP_DIR": potentials, "OMP_NUM_THREADS": "1"} | reference

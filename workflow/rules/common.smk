@@ -4,7 +4,7 @@ from pathlib import Path
 from ecmpipe.check import check_files
 from ecmpipe.errors import SettingsError
 from ecmpipe.progress import ProgressHandler
-from ecmpipe.settings import dft, fem, hyperelastic, md
+from ecmpipe.settings import dft, dft_runs, fem, hyperelastic, md
 from ecmpipe.settings import report as report_settings
 from ecmpipe.settings.freeze import frozen_settings
 
@@ -19,6 +19,7 @@ except SettingsError as error:
 
 ECMPIPE = f"'{sys.executable}' -m ecmpipe"
 MATERIALS = list(SETTINGS.dft.materials)
+INTERFACE = dft.INTERFACE
 POLYMERS = list(SETTINGS.md.polymers)
 CASES = fem.cases(SETTINGS)
 VASP_FILES = ["INCAR", "KPOINTS", "POSCAR", "POTCAR.spec"]
@@ -27,6 +28,7 @@ VASP_INPUTS = expand("results/dft/{material}/vasp/{system}/{file}", material=MAT
 
 wildcard_constraints:
     material="|".join(MATERIALS),
+    subject="|".join([*MATERIALS, INTERFACE]),
     system="bulk|surface",
     batch="[A-Za-z0-9_.-]+",
     polymer="|".join(POLYMERS),
@@ -39,14 +41,40 @@ wildcard_constraints:
 def run_results(group):
     """The run files of one group of one material, as an input function."""
     return lambda wildcards: [
-        f"results/dft/{wildcards.material}/runs/{batch}.json" for batch in dft.batches_of(SETTINGS, wildcards.material, group)
+        f"results/dft/{wildcards.material}/runs/{batch}.json" for batch in dft_runs.batches_of(SETTINGS, wildcards.material, group)
     ]
 
 
 def upstream_runs(wildcards):
     """The run files that a batch starts from."""
-    needed = dft.batches(SETTINGS, wildcards.material)[wildcards.batch]
-    return [f"results/dft/{wildcards.material}/runs/{batch}.json" for batch in needed]
+    needed = dft_runs.batches(SETTINGS, wildcards.subject)[wildcards.batch]
+    return [f"results/dft/{wildcards.subject}/runs/{batch}.json" for batch in needed]
+
+
+def starting_cells(wildcards):
+    """The file of cells that a batch starts from."""
+    kind = "slabs" if dft_runs.is_surface(SETTINGS, wildcards.subject, wildcards.batch) else "structures"
+    return f"results/dft/{wildcards.subject}/{kind}.json"
+
+
+def bulk_run(wildcards):
+    """The run file of the relaxed bulk."""
+    return f"results/dft/{wildcards.material}/runs/{dft_runs.bulk_batch(SETTINGS, wildcards.material)}.json"
+
+
+def side_file(side, kind):
+    """A file of one side's material, as an input function of the interface."""
+
+    def find(wildcards):
+        material = getattr(dft.interface_of(SETTINGS), side)
+        batch = dft_runs.bulk_batch(SETTINGS, material)
+        return {
+            "crystal": SETTINGS.dft.materials[material].crystal,
+            "structures": f"results/dft/{material}/structures.json",
+            "runs": f"results/dft/{material}/runs/{batch}.json",
+        }[kind]
+
+    return find
 
 
 if workflow.is_main_process:

@@ -1,3 +1,4 @@
+ADHESION = ["results/dft/interface.json"] if SETTINGS.dft.interface else []
 FITS = expand("results/hyperelastic/{polymer}.json", polymer=POLYMERS)
 HISTORIES = [f"results/fem/{filler}/{c_rate}C/history.csv" for filler, c_rate in CASES]
 SUMMARIES = [f"results/fem/{filler}/{c_rate}C/summary.json" for filler, c_rate in CASES]
@@ -38,6 +39,7 @@ rule report_summary:
         fits=FITS,
         cases=SUMMARIES,
         histories=HISTORIES,
+        adhesion=ADHESION,
     output:
         "results/report/summary.json",
     log:
@@ -52,7 +54,7 @@ rule report_summary:
     shell:
         "{ECMPIPE} report-summary --step {params.step:q} --crystals {input.crystals} --elastics {input.elastics}"
         " --surfaces {input.surfaces} --delithiation {input.delithiation} --fits {input.fits} --cases {input.cases}"
-        " --output {output} > {log} 2>&1"
+        " --adhesion {input.adhesion} --output {output} > {log} 2>&1"
 
 
 rule report_page:
