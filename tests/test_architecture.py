@@ -18,6 +18,7 @@ ONLY_IN = {
     "torch": "engines",
     "chgnet": "engines",
     "dftd3": "engines",
+    "gpaw": "engines",
     "skfem": "fem",
     "numba": "fem",
     "snakemake": "nowhere",

@@ -79,15 +79,15 @@ def terminations(
     """
     structure = cut.cell.structure()
     whole = {pair: set(counts) for pair, counts in slabs.coordination(structure, intact).items()}
-    charges = neutral_charges(Counter(cut.cell.species), rules.charges, rules.compensating)
+    charges = _charges_by_label(cut, rules)
     ranked = []
     found = slabs.cut_slabs(structure, cut.miller, layers, in_plane)
     for number, item in enumerate(found):
         species = [cut.cell.species[site] for site, _ in item["sites"]]
         slab = slabs.place_slab(cut.cell, item["in_plane"], item["sites"], species, vacuum)
         if {pair: set(counts) for pair, counts in slabs.coordination(slab, intact).items()} == whole:
-            dipole = slabs.dipole_per_area(slab, charges)
             labels = [cut.labels[site] for site, _ in item["sites"]]
+            dipole = slabs.dipole_per_area(slab, [charges[label] for label in labels])
             ranked.append((round(abs(dipole), 4), -round(item["gap"], 3), number, (slab, labels, dipole, slabs.faces_alike(slab))))
     if not ranked:
         raise SettingsError(f"slab: all {len(found)} terminations break a bond of {intact}; take other Miller indices")
@@ -113,6 +113,22 @@ def scaled_sites(cut: CutCell, labels: Sequence[str], *, exact: bool) -> dict[st
     return found
 
 
+def _charges_by_label(cut: CutCell, rules: OrderingRules) -> dict[str, float]:
+    """The formal charge of each site before decoration: the mean of what will stand there."""
+    fixed = {label: symbol for label, symbol in zip(cut.labels, cut.cell.species, strict=True) if label not in cut.decorate}
+    whole = cut.per_label if cut.decorate else Counter(cut.labels)
+    counts = Counter({symbol: 0 for symbol in fixed.values()})
+    for label, symbol in fixed.items():
+        counts[symbol] += whole[label]
+    for filling in cut.decorate.values():
+        counts.update(filling)
+    charges = neutral_charges(counts, rules.charges, rules.compensating)
+    found = {label: charges[symbol] for label, symbol in fixed.items()}
+    for label, filling in cut.decorate.items():
+        found[label] = sum(charges[symbol] * number for symbol, number in filling.items()) / cut.per_label[label]
+    return found
+
+
 def _slab(step: SlabsStep, cut: CutCell, layers: int) -> Slab:
     rules = step.cut.rules
     ranked, number = terminations(cut, rules, step.cut.intact, layers, step.in_plane, step.vacuum)
@@ -120,8 +136,9 @@ def _slab(step: SlabsStep, cut: CutCell, layers: int) -> Slab:
     if cut.decorate:
         sites = scaled_sites(cut, labels, exact=True)
         slab = ordered(slab.copy(site_properties={"label": labels}), rules, sites)[0][0][0]
-        charges = neutral_charges(Counter(site.specie.symbol for site in slab), rules.charges, rules.compensating)
-        dipole = slabs.dipole_per_area(slab, charges)
+        species = [site.specie.symbol for site in slab]
+        charges = neutral_charges(Counter(species), rules.charges, rules.compensating)
+        dipole = slabs.dipole_per_area(slab, [charges[symbol] for symbol in species])
     return Slab.model_validate(
         {
             "cell": cell_of(slab),

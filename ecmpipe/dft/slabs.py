@@ -137,9 +137,9 @@ def faces_alike(slab: Structure) -> bool:
     return any(turn[2][2] == -1 for turn in found["rotations"])
 
 
-def dipole_per_area(slab: Structure, charges: Mapping[str, float]) -> float:
-    """Dipole along c of the formal charges over the area, e/A."""
-    values = np.array([charges[site.specie.symbol] for site in slab])
+def dipole_per_area(slab: Structure, charges: Sequence[float]) -> float:
+    """Dipole along c of the formal ``charges`` of the sites over the area, e/A."""
+    values = np.array(charges)
     area = np.linalg.norm(np.cross(*slab.lattice.matrix[:2]))
     return float(values @ (slab.cart_coords[:, 2] - slab.cart_coords[:, 2].mean()) / area)
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ecmpipe.cards import CrystalCard, ElasticCard, FemParametersCard, HyperelasticCard, Sourced, SurfacesCard, read_card, write_card
+from ecmpipe.cards import (
+    AdhesionCard,
+    CrystalCard,
+    ElasticCard,
+    FemParametersCard,
+    HyperelasticCard,
+    Sourced,
+    SurfacesCard,
+    read_card,
+    write_card,
+)
 from ecmpipe.errors import CardError
 from ecmpipe.laws.diffusion import one_c_current_density
 from ecmpipe.laws.dissociation import generation_rate
@@ -22,11 +32,13 @@ def collect_parameters(
     electrolyte_elastic: Path,
     surfaces: Path,
     hyperelastic: list[Path],
+    adhesion: list[Path],
     output: Path,
 ) -> dict:
     """Write ``results/fem/{filler}/parameters.json`` from the cards of the DFT and hyperelastic stages and the settings.
 
-    ``hyperelastic`` holds the card of the filler, or nothing for ``none``. A number of the wrong sign is a `CardError`.
+    ``hyperelastic`` holds the card of the filler, or nothing for ``none``; ``adhesion`` the card of the explicit interface where its work
+    of adhesion is the toughness, else nothing. A number of the wrong sign is a `CardError`.
     """
     numbers = {name: Sourced(**parameter) for name, parameter in step.parameters.model_dump().items()}
     geometry = step.geometry
@@ -46,6 +58,8 @@ def collect_parameters(
         numbers[f"poisson_ratio_{side}"] = _from(elastic, elastic.poisson_ratio, "1", "Voigt-Reuss-Hill")
         numbers[f"toughness_{side}"] = _toughness(surfaces, material)
     numbers |= _filler(filler, hyperelastic)
+    if adhesion:
+        numbers["interface_toughness"] = _adhesion(adhesion[0])
     numbers |= _derived(numbers)
     write_card(output, FemParametersCard(numbers=numbers))
     return {"engine": "settings and cards", "numbers": len(numbers)}
@@ -69,6 +83,18 @@ def _toughness(path: Path, material: str) -> Sourced:
         unit="J.m-2",
         label="computed",
         source=f"dft/{material}: twice the ({plane}) surface energy ({card.engine}); read only where the bulk may crack",
+    )
+
+
+def _adhesion(path: Path) -> Sourced:
+    card = read_card(AdhesionCard, path)
+    name, face = min(card.faces.items(), key=lambda item: item[1].work)
+    strain = 100 * max(card.strains, key=abs)
+    return Sourced(
+        value=face.work,
+        unit="J.m-2",
+        label="computed",
+        source=f"dft/interface: work of adhesion, {name} face, {card.atoms} atoms, {strain:+.1f} % strain, indicative ({card.engine})",
     )
 
 

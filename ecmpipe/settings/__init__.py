@@ -44,6 +44,10 @@ class Settings(Model):
             if chosen is None or (curve and chosen.delithiation is None):
                 part = f"{material}.delithiation" if chosen else material
                 raise SettingsError(f"dft.materials.{part}: missing; the cell is made of ncm811, with its delithiation, and lgps")
+        if self.fem.toughness == "computed" and self.dft.interface is None:
+            raise SettingsError(
+                "fem.toughness: 'computed' needs the interface of the DFT stage, but dft.interface is null; give its settings"
+            )
         for polymer in self.md.polymers:
             equilibrate_step(self, polymer)
         return self

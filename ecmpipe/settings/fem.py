@@ -116,6 +116,7 @@ class FemSettings(Model):
 
     c_rates: dict[str, Rates] = Field(alias="c_rates [h-1]", min_length=1)
     geometry: GeometrySettings
+    toughness: Literal["given", "computed"] = Field(description="of the interface: the parameter, or the work of adhesion of the DFT stage")
     fracture: FractureSettings
     top: Literal["clamped"]
     time: TimeSettings

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecmpipe.cards import FemParametersCard, FemSummaryCard, read_card
+from ecmpipe.cards import AdhesionCard, FemParametersCard, FemSummaryCard, read_card, write_card
 from ecmpipe.errors import CardError, ConvergenceError, SettingsError
 from ecmpipe.fem import run as run_module
 from ecmpipe.fem.output import COLUMNS
@@ -29,7 +29,7 @@ def collect(folder: Path, filler: str) -> tuple[Path, Path]:
     output = folder / filler / "parameters.json"
     rubber = [] if filler == "none" else [cards[filler]]
     step = parameters_step(settings(COARSE), filler)
-    collect_parameters(step, filler=filler, **{name: cards[name] for name in CARDS}, hyperelastic=rubber, output=output)
+    collect_parameters(step, filler=filler, **{name: cards[name] for name in CARDS}, hyperelastic=rubber, adhesion=[], output=output)
     return output, cards["delithiation"]
 
 
@@ -228,7 +228,12 @@ def test_wrong_inputs_are_named(cases, tmp_path):
     with pytest.raises(CardError, match="holds 'pdms'"):
         step = parameters_step(settings(COARSE), "polyamide")
         collect_parameters(
-            step, filler="polyamide", **{name: cards[name] for name in CARDS}, hyperelastic=[cards["pdms"]], output=tmp_path / "p.json"
+            step,
+            filler="polyamide",
+            **{name: cards[name] for name in CARDS},
+            hyperelastic=[cards["pdms"]],
+            adhesion=[],
+            output=tmp_path / "p.json",
         )
 
 
@@ -239,3 +244,31 @@ def test_the_choices_of_the_si_run(overlay, tmp_path):
     assert summary.end_throughput > 0.05
     assert summary.li_imbalance <= 1e-10
     assert not summary.end_reason.startswith("stopped")
+
+
+def test_the_work_of_adhesion_can_be_the_toughness(tmp_path):
+    cards = write_cards(tmp_path / "cards")
+    face = {
+        "Work of adhesion [J.m-2]": 0.46, "Rigid work of separation [J.m-2]": 0.7, "Rigid work of separation, standard error [J.m-2]": 0.02,
+        "Rigid strength [Pa]": 4e9, "Rigid strength, standard error [Pa]": 1e8, "Decay length [m]": 6e-11,
+        "Root mean square misfit of the curve [J.m-2]": 0.01, "Separation [m], energy [J.m-2]": [[0, -0.7], [6e-10, 0]], "registries": 6,
+        "Energy range of the registries [J.m-2]": 0.1, "Forbidden bonds": {"P-O": 0}, "Centres that lost or won a bond": {},
+        "Largest residual force [eV.angstrom-1]": 0.05,
+    }  # fmt: skip
+    card = AdhesionCard.model_validate(
+        {
+            "engine": "literature", "quality": "indicative", "cathode": "ncm811", "electrolyte": "lgps", "Area [m2]": 1e-18,
+            "Atoms [1]": 228,
+            "Principal strains of the electrolyte [1]": [-0.059, 0.068], "cathode_formula": "x", "electrolyte_formula": "y",
+            "Surface cells of the cathode [1]": 8, "Surface cells of the electrolyte [1]": 1,
+            "faces": {"lower": face, "upper": face | {"Work of adhesion [J.m-2]": 0.31}},
+        }
+    )  # fmt: skip
+    write_card(tmp_path / "interface.json", card)
+    chosen = {name: cards[name] for name in CARDS}
+    step = parameters_step(settings(COARSE, {"toughness": "computed"}), "none")
+    output = tmp_path / "p.json"
+    collect_parameters(step, filler="none", **chosen, hyperelastic=[], adhesion=[tmp_path / "interface.json"], output=output)
+    found = read_card(FemParametersCard, output).numbers["interface_toughness"]
+    assert found.value == 0.31 and found.label == "computed"  # the weaker face
+    assert "indicative" in found.source and "+6.8 % strain" in found.source

@@ -71,23 +71,50 @@ def test_a_second_run_plans_nothing(finished_run: Run) -> None:
     assert planned(finished_run) == set()
 
 
-def test_u_of_nickel_touches_ncm811_and_what_follows(finished_run: Run) -> None:
+FROM_SURFACES = {
+    "DFT: surface energies",
+    "FEM: every number of the none filler case, with its source",
+    "FEM: every number of the pdms filler case, with its source",
+    "FEM: charge at 1 C, filler none",
+    "FEM: charge at 5 C, filler none",
+    "FEM: charge at 1 C, filler pdms",
+}
+
+
+def test_u_of_nickel_touches_ncm811_its_interface_and_what_follows(finished_run: Run) -> None:
     jobs = planned(finished_run, "parameters: {dft: {hubbard_u_ni: {value: 6.7}}}")
-    assert jobs == REPORT | {
+    assert jobs == REPORT | FROM_SURFACES | {
         "DFT: write the VASP inputs of ncm811 bulk",
         "DFT: write the VASP inputs of ncm811 surface",
         "DFT: calculate relaxation of ncm811",
         "DFT: calculate strains of ncm811",
+        "DFT: cut the slabs of ncm811 from its relaxed bulk",
         "DFT: calculate surface of ncm811",
         "DFT: V(x) and E_eq(x) of ncm811",
         "DFT: the relaxed cell of ncm811",
         "DFT: elastic constants of ncm811",
-        "DFT: surface energies",
-        "FEM: every number of the none filler case, with its source",
-        "FEM: every number of the pdms filler case, with its source",
-        "FEM: charge at 1 C, filler none",
-        "FEM: charge at 5 C, filler none",
-        "FEM: charge at 1 C, filler pdms",
+        "DFT: match the two slabs to one interface",
+        "DFT: calculate lower of interface",
+        "DFT: work of adhesion of the interface",
+    }
+
+
+def test_the_vacuum_of_one_slab_touches_that_slab_alone(finished_run: Run) -> None:
+    jobs = planned(finished_run, "dft: {materials: {lgps: {slab: {'vacuum [angstrom]': 22}}}}")
+    assert jobs == REPORT | FROM_SURFACES | {
+        "DFT: cut the slabs of lgps from its relaxed bulk",
+        "DFT: write the VASP inputs of lgps surface",
+        "DFT: calculate surface of lgps",
+    }
+
+
+def test_a_separation_more_touches_the_interface_alone(finished_run: Run) -> None:
+    jobs = planned(finished_run, "dft: {interface: {'separations [angstrom]': [0.5, 1.0, 2.0, 3.0, 5.0]}}")
+    assert jobs == {
+        "DFT: calculate lower of interface",
+        "DFT: work of adhesion of the interface",
+        "Report: collect the headline numbers",
+        "Report: write results/report/index.html",
     }
 
 

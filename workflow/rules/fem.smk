@@ -6,6 +6,7 @@ rule fem_parameters:
         electrolyte_elastic="results/dft/lgps/elastic.json",
         surfaces="results/dft/surfaces.json",
         hyperelastic=lambda wildcards: [] if wildcards.filler == "none" else f"results/hyperelastic/{wildcards.filler}.json",
+        adhesion=["results/dft/interface.json"] if SETTINGS.fem.toughness == "computed" else [],
     output:
         "results/fem/{filler}/parameters.json",
     log:
@@ -21,7 +22,8 @@ rule fem_parameters:
         "{ECMPIPE} fem-parameters --step {params.step:q} --filler {wildcards.filler}"
         " --cathode-crystal {input.cathode_crystal} --cathode-elastic {input.cathode_elastic}"
         " --electrolyte-crystal {input.electrolyte_crystal} --electrolyte-elastic {input.electrolyte_elastic}"
-        " --surfaces {input.surfaces} --hyperelastic {input.hyperelastic} --output {output} > {log} 2>&1"
+        " --surfaces {input.surfaces} --hyperelastic {input.hyperelastic}"
+        " --adhesion {input.adhesion} --output {output} > {log} 2>&1"
 
 
 rule fem_run:
