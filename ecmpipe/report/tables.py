@@ -52,6 +52,11 @@ def comparison_rows(summary: dict[str, Any]) -> list[Row]:
             engines["dft"],
         ),
     ]
+    card = summary["interface"]
+    for name, face in card["faces"].items() if card else ():
+        sides = f"{card['cathode']} | {card['electrolyte']}"
+        work = f"{face['Work of adhesion [J.m-2]']:.2f} J/m² (indicative)"
+        rows.append((f"work of adhesion {sides}, {name} face", "used, not printed", work, engines["dft"]))
     return rows
 
 

@@ -15,7 +15,7 @@ from ecmpipe.report.figures import time_marks
 from ecmpipe.report.page import read_costs
 from ecmpipe.report.results import Case, Frame, read_fields
 from ecmpipe.report.summary import mean_over
-from ecmpipe.report.tables import comparison_rows, elastic_tables, fracture_rows
+from ecmpipe.report.tables import adhesion_rows, comparison_rows, elastic_tables, fracture_rows, surface_rows
 
 
 def fem_case(onset: float | None) -> dict:
@@ -39,6 +39,10 @@ def summary(onset: float | None) -> dict:
         "shear_modulus [Pa]": 4e10,
         "poisson_ratio [1]": 0.3,
         "stiffness matrix [Pa]": stiffness,
+        "standard errors": {"Bulk modulus [Pa]": 2e9, "Shear modulus [Pa]": 1e9, "Young's modulus [Pa]": 4e9, "Poisson ratio [1]": 0.01},
+        "surface": "(104)",
+        "surface energy [J.m-2]": 0.5875,
+        "surface energy, change from the next thinner slab [J.m-2]": 0.0123,
         "volume change at x = 0 [1]": -0.0613,
         "mean equilibrium potential [V]": 3.98,
     }
@@ -47,6 +51,7 @@ def summary(onset: float | None) -> dict:
         "dft": {"ncm811": material, "lgps": material},
         "hyperelastic": {"pdms": {"density [kg.m-3]": 936.0}},
         "fem": {"none/1C": fem_case(onset)},
+        "interface": None,
         "printed in the SI": {
             "density_pdms": 940,
             "intact_time_1c": 600,
@@ -76,7 +81,37 @@ def test_an_early_crack_and_no_crack_are_said() -> None:
 def test_elastic_tables_pick_the_right_constants() -> None:
     rows = dict(elastic_tables(summary(None))[0][1])
     assert (rows["C11"], rows["C12"], rows["C13"], rows["C33"], rows["C44"], rows["C66"]) == ("0.0", "1.0", "2.0", "14.0", "21.0", "35.0")
-    assert rows["E"] == "113.0"
+    assert rows["E"] == "113.0 ± 4.0" and rows["ν"] == "0.300 ± 0.010"
+    assert surface_rows(summary(None))[0] == ("ncm811 (104)", "0.588 ± 0.012")
+
+
+def test_the_interface_is_shown_with_its_cell_and_only_where_there_is_one() -> None:
+    none, some = summary(None), summary(None)
+    face = {
+        "Work of adhesion [J.m-2]": 0.466,
+        "registries": 6,
+        "Rigid work of separation [J.m-2]": 0.65,
+        "Rigid work of separation, standard error [J.m-2]": 0.02,
+        "Rigid strength [Pa]": 3.8e9,
+        "Rigid strength, standard error [Pa]": 0.2e9,
+        "Forbidden bonds": {"P-O": 0, "S-O": 2},
+        "Centres that lost or won a bond": {"P-S": 0},
+    }
+    some["interface"] = {
+        "cathode": "ncm811",
+        "electrolyte": "lgps",
+        "cathode_formula": "Li45",
+        "electrolyte_formula": "Li40",
+        "Area [m2]": 2.53e-18,
+        "Principal strains of the electrolyte [1]": [-0.034, 0.002],
+        "Atoms [1]": 280,
+        "faces": {"lower": face},
+    }
+    assert adhesion_rows(none) == [] and "work of adhesion" not in str(comparison_rows(none))
+    rows = dict(adhesion_rows(some))
+    assert rows["cell"] == "253 Å², 280 atoms: Li45 | Li40" and rows["strain of lgps"] == "-3.4 %, +0.2 %"
+    assert rows["lower face: reaction"] == "S-O: 2"
+    assert ("work of adhesion ncm811 | lgps, lower face", "used, not printed", "0.47 J/m² (indicative)", "D") in comparison_rows(some)
 
 
 def test_mean_is_the_integral_over_x() -> None:
