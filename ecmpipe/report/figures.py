@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 from ecmpipe.cards import HyperelasticCard, read_card, read_curve, whole_file
 from ecmpipe.report.results import SHOWN_LI, Case, Frame, read_case, read_fields
 from ecmpipe.settings.report import FiguresStep
-from ecmpipe.units import CUBIC_ANGSTROM, HOUR
+from ecmpipe.units import ANGSTROM, CUBIC_ANGSTROM, HOUR
 
 PANELS = (
     (SHOWN_LI, "Li, in LGPS mobile [mol m$^{-3}$]", "viridis", 1.0),
@@ -162,16 +162,28 @@ def plot_stress_stretch(polymers: list[tuple[HyperelasticCard, pd.DataFrame]]) -
 
 
 def plot_delithiation(table: pd.DataFrame) -> Figure:
-    """What the cathode hands to the cell: E_eq(x) and V(x)."""
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    """What the cathode hands to the cell: E_eq(x) with the steps of the hull it keeps the energy of, V(x), and the cell's a and c."""
+    figure, axes = plt.subplots(1, 3, figsize=(13, 3.4), layout="constrained")
+    table = table.sort_values("Li content x [1]", ignore_index=True)
     removed = 1 - table["Li content x [1]"]
-    computed = table[table["On hull [1]"] > 0] if "On hull [1]" in table else table
-    axes[0].plot(removed, table["Equilibrium potential [V]"], "-", color="tab:blue")
+    computed = table[table["On hull [1]"] > 0]
+    knots, potential = computed["Li content x [1]"].to_numpy(), table["Equilibrium potential [V]"].to_numpy()
+    charge = np.concatenate([[0.0], np.cumsum(np.diff(table["Li content x [1]"]) * (potential[1:] + potential[:-1]) / 2)])
+    steps = np.diff(charge[computed.index]) / np.diff(knots)
+    axes[0].stairs(steps[::-1], (1 - knots)[::-1], baseline=None, color="tab:gray", ls="--", label="hull")
+    axes[0].plot(removed, potential, "-", color="tab:blue", label="$E_{eq}(x)$")
     axes[0].set(ylabel="equilibrium potential [V vs Li]")
+    axes[0].legend(fontsize=8)
     start = float(table.loc[table["Li content x [1]"].idxmax(), "Volume [m3]"])
     axes[1].plot(removed, 100 * (table["Volume [m3]"] / start - 1), "-", color="tab:red")
     axes[1].plot(1 - computed["Li content x [1]"], 100 * (computed["Volume [m3]"] / start - 1), "o", color="tab:red", ms=4)
     axes[1].set(ylabel=f"volume change [%] of {start / CUBIC_ANGSTROM:.2f} Å$^3$")
+    for name, colour in (("a", "tab:green"), ("c", "tab:purple")):
+        first = table[f"{name} [m]"].iloc[-1]
+        axes[2].plot(removed, 100 * (table[f"{name} [m]"] / first - 1), "-", color=colour, label=f"{name} of {first / ANGSTROM:.3f} Å")
+        axes[2].plot(1 - knots, 100 * (computed[f"{name} [m]"] / first - 1), "o", color=colour, ms=4)
+    axes[2].set(ylabel="change of cell length [%]")
+    axes[2].legend(fontsize=8)
     for ax in axes:
         ax.set_xlabel("Li removed")
     return figure
