@@ -14,7 +14,7 @@ from ecmpipe.settings.dft_materials import Kpoints, MaterialSettings
 if TYPE_CHECKING:
     from ecmpipe.settings import Settings
 
-VERSION = 1
+VERSION = 2
 
 System = Literal["bulk", "surface"]
 INTERFACE = "interface"  # stands where a material's name stands
