@@ -55,7 +55,7 @@ class ElasticCard(Card):
     smallest_eigenvalue: float = Field(alias="Smallest stiffness eigenvalue [Pa]", gt=0)
     asymmetry: float = Field(alias="Asymmetry before symmetrisation [1]")
     fit_residual: float = Field(alias="Stress residual of the strain fit [1]")
-    standard_errors: dict[str, float] = Field(alias="Standard errors")
+    jackknife_errors: dict[str, float] = Field(alias="Jackknife errors")
     symmetry: str
     strains: list[float] = Field(alias="Strains [1]")
     ions: str
@@ -64,21 +64,20 @@ class ElasticCard(Card):
 class Surface(Card):
     """The thickest slab of a cut: energies per area of one face, mean of both; ``by_thickness`` has every slab, thinnest first.
 
-    ``symmetric`` is said of the cut before decoration. The uncertainty is the change from the next thinner slab.
+    ``symmetric_cut``: the faces are alike before decoration; ``polar`` is said of the decorated slab.
     """
 
     material: str
     miller: list[int]
     surface_energy: float = Field(alias="Surface energy [J.m-2]")
-    uncertainty: float | None = Field(alias="Change from the next thinner slab [J.m-2]", default=None)
+    change: float | None = Field(alias="Change from the next thinner slab [J.m-2]", default=None)
     by_thickness: list[list[float]] = Field(alias="Slab thickness [m], surface energy [J.m-2]")
-    unrelaxed_surface_energy: float = Field(alias="Unrelaxed surface energy [J.m-2]")
     area: float = Field(alias="Area [m2]")
     atoms: int = Field(alias="Atoms [1]")
     thickness: float = Field(alias="Slab thickness [m]")
     vacuum: float = Field(alias="Vacuum [m]")
     polar: bool
-    symmetric: bool
+    symmetric_cut: bool
     residual_force: float = Field(alias="Largest residual force [eV.angstrom-1]", ge=0)
 
 
@@ -93,8 +92,8 @@ class Adhesion(Card):
     """One face of the electrolyte against the cathode. Indicative: one strained cell, few registries, one relaxed.
 
     ``work``: against halves relaxed again after separation. ``rigid_work``, ``strength`` and ``length``: the universal binding curve
-    -W (1 + s/l) exp(-s/l) through the energies of the halves drawn apart without relaxation, with its fit errors; the strength
-    W/(e l) is an upper bound that no continuum reaches.
+    -W (1 + s/l) exp(-s/l) through the energies of the halves drawn apart without relaxation, zero for the halves alone, with its fit
+    errors. The strength W/(e l) is an upper bound that no continuum reaches. ``registry_spread`` is of the unrelaxed registries.
     """
 
     work: float = Field(alias="Work of adhesion [J.m-2]")
@@ -102,6 +101,7 @@ class Adhesion(Card):
     rigid_work_error: float = Field(alias="Rigid work of separation, standard error [J.m-2]")
     strength: float = Field(alias="Rigid strength [Pa]")
     strength_error: float = Field(alias="Rigid strength, standard error [Pa]")
+    steepest: float = Field(alias="Steepest slope between two points [Pa]")
     length: float = Field(alias="Decay length [m]")
     misfit: float = Field(alias="Root mean square misfit of the curve [J.m-2]")
     curve: list[list[float]] = Field(alias="Separation [m], energy [J.m-2]")

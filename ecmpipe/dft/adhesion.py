@@ -53,7 +53,8 @@ def _adhesion(step: AdhesionStep, face: str, card: InterfaceCard, runs: dict[str
     apart = sorted((run for run in runs.values() if run.kind == "apart" and run.name.startswith(face)), key=lambda run: run.separation)
     separation = np.array([0.0, *(run.separation for run in apart)])
     energy = np.array([whole.energy, *(run.energy for run in apart)]) * to_work
-    curve = binding_curve(separation, energy)
+    far = sum(half.initial_energy for half in halves) * to_work  # the halves as they stand in the whole, each alone
+    curve = binding_curve(separation, energy - far)
     tried = [run.energy for run in runs.values() if run.kind == "registry" and run.name.startswith(face)]
     structure, start = whole.cell.structure(), card.faces[face].cell.structure()
     before, after = coordination(start, step.intact), coordination(structure, step.intact)
@@ -61,7 +62,7 @@ def _adhesion(step: AdhesionStep, face: str, card: InterfaceCard, runs: dict[str
         {
             "Work of adhesion [J.m-2]": work,
             **curve,
-            "Separation [m], energy [J.m-2]": np.column_stack([separation * ANGSTROM, energy - energy[-1]]).tolist(),
+            "Separation [m], energy [J.m-2]": np.column_stack([separation * ANGSTROM, energy - far]).tolist(),
             "registries": len(tried),
             "Energy range of the registries [J.m-2]": float(np.ptp(tried)) * to_work,
             "Forbidden bonds": {pair: sum(counts) for pair, counts in coordination(structure, step.forbidden).items()},
@@ -72,25 +73,27 @@ def _adhesion(step: AdhesionStep, face: str, card: InterfaceCard, runs: dict[str
 
 
 def binding_curve(separation: np.ndarray, energy: np.ndarray) -> dict[str, float]:
-    """Fit of the universal binding curve (Rose, Ferrante, Smith, Phys. Rev. Lett. 47, 675 (1981)); ``separation`` in A, ``energy`` in J/m2.
+    """Fit of the universal binding curve (Rose, Ferrante, Smith, Phys. Rev. Lett. 47, 675 (1981)).
 
-    W, l and the energy far away are fitted; the standard error of the strength W/(e l) follows from their covariance.
+    ``separation`` in A, ``energy`` in J/m2, zero for the halves alone. W and l are fitted; the standard error of the strength
+    W/(e l) follows from their covariance.
     """
 
-    def curve(s: np.ndarray, work: float, length: float, far: float) -> np.ndarray:
-        return far - work * (1 + s / length) * np.exp(-s / length)
+    def curve(s: np.ndarray, work: float, length: float) -> np.ndarray:
+        return -work * (1 + s / length) * np.exp(-s / length)
 
     try:
-        found, covariance = curve_fit(curve, separation, energy, p0=[energy[-1] - energy[0], 0.6, energy[-1]])
+        found, covariance = curve_fit(curve, separation, energy, p0=[-energy[0], 0.6])
     except RuntimeError as error:
         raise ConvergenceError(f"interface: the separation curve is no binding curve ({error}); look at its energies") from None
-    work, length, far = found
+    work, length = found
     slope = np.array([1.0, -work / length]) / (np.e * length)
     return {
         "Rigid work of separation [J.m-2]": float(work),
         "Rigid work of separation, standard error [J.m-2]": float(np.sqrt(covariance[0, 0])),
         "Rigid strength [Pa]": float(work / (np.e * length)) * PER_ANGSTROM,
-        "Rigid strength, standard error [Pa]": float(np.sqrt(slope @ covariance[:2, :2] @ slope)) * PER_ANGSTROM,
+        "Rigid strength, standard error [Pa]": float(np.sqrt(slope @ covariance @ slope)) * PER_ANGSTROM,
+        "Steepest slope between two points [Pa]": float(np.max(np.diff(energy) / np.diff(separation))) * PER_ANGSTROM,
         "Decay length [m]": float(length) * ANGSTROM,
         "Root mean square misfit of the curve [J.m-2]": float(np.sqrt(np.mean((curve(separation, *found) - energy) ** 2))),
     }

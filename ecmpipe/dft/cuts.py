@@ -144,7 +144,7 @@ def _slab(step: SlabsStep, cut: CutCell, layers: int) -> Slab:
             "cell": cell_of(slab),
             "Dipole per area [e.angstrom-1]": round(dipole, 9),
             "polar": abs(dipole) > slabs.FLAT,
-            "symmetric": symmetric,
+            "symmetric_cut": symmetric,
             "terminations": number,
             "intact_terminations": len(ranked),
         }

@@ -46,7 +46,7 @@ def collect_elastic(step: ElasticStep, *, material: str, structures: Path, runs:
             "Shear modulus [Pa]": moduli["hill"]["shear"],
             "Young's modulus [Pa]": moduli["hill"]["youngs"],
             "Poisson ratio [1]": moduli["hill"]["poisson"],
-            "Standard errors": {
+            "Jackknife errors": {
                 "Bulk modulus [Pa]": errors["bulk"],
                 "Shear modulus [Pa]": errors["shear"],
                 "Young's modulus [Pa]": errors["youngs"],
@@ -88,8 +88,9 @@ def fit_stiffness(strained: list[RunCard], bulk: RunCard) -> tuple[np.ndarray, f
 
 
 def jackknife(strained: list[RunCard], bulk: RunCard, parent: Structure) -> dict[str, float]:
-    """Standard errors of the Hill moduli from fits that leave out one strain each (Efron, SIAM CBMS 38 (1982)).
+    """Errors of the Hill moduli from fits that leave out one strain each (Efron, SIAM CBMS 38 (1982)).
 
+    With one strain of each sign this is half the difference between pulling and pressing.
     What they hold: curvature of the stress, ions that settled differently, unconverged runs. Not the error of the engine.
     """
     strains = sorted({run.strain for run in strained})

@@ -6,13 +6,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from pymatgen.core import Structure
+from pymatgen.core import Element, Structure
 from pymatgen.io.vasp import Kpoints as KpointsFile
 from pymatgen.io.vasp import Poscar
 from pymatgen.io.vasp.sets import MPRelaxSet
 
 from ecmpipe.cards import read_card, whole_file
-from ecmpipe.dft.records import SlabsCard, StructuresCard
+from ecmpipe.dft.records import BatchCard, SlabsCard, pick
 from ecmpipe.errors import SettingsError
 from ecmpipe.settings.dft import VaspInput
 from ecmpipe.settings.dft_materials import Kpoints
@@ -39,6 +39,7 @@ def vasp_files(
     tolerance: float,
     steps: int,
     cell_relaxes: bool,
+    slab: bool = False,
     polar: bool = False,
     kpoints: Kpoints | None = None,
 ) -> VaspFiles:
@@ -53,6 +54,8 @@ def vasp_files(
     present = list(dict.fromkeys(site.specie.symbol for site in placed))
     hubbard = {element: value for element, value in electronic.hubbard_u.items() if element in present}
     anion = present[-1]
+    if foreign := [element for element in hubbard if Element(element).block != "d"]:
+        raise SettingsError(f"more Hubbard U [eV]: U is written for d electrons, {', '.join(foreign)} has none to correct; take it out")
     tags: dict[str, Any] = {
         "ENCUT": electronic.cutoff_energy,
         "ISPIN": 2,
@@ -66,6 +69,7 @@ def vasp_files(
         "SIGMA": 0.05,
         "LASPH": True,
         "LREAL": False,
+        "ISYM": 0,  # a decorated cell leaves its symmetry when it relaxes; kept, it would end on a saddle
         "LWAVE": False,
         "LCHARG": False,
         "LDAU": bool(hubbard),
@@ -78,6 +82,8 @@ def vasp_files(
             "LDAUJ": {anion: dict.fromkeys(hubbard, 0)},
             "LMAXMIX": LARGEST_L_MIXED,
         }
+    if slab:
+        tags |= {"NELMIN": 6, "AMIN": 0.01}  # charge sloshes along a long cell
     if polar:
         tags |= {"LDIPOL": True, "IDIPOL": 3, "DIPOL": [0.5, 0.5, 0.5]}
     grid = kpoints or electronic.kpoints
@@ -101,18 +107,25 @@ def vasp_files(
 def write_inputs(step: InputsStep, *, material: str, system: str, cells: Path, output: list[Path]) -> dict[str, Any]:
     """Write INCAR, KPOINTS, POSCAR and POTCAR.spec of one of the four named systems (SI, Methods, DFT).
 
-    ``cells`` is the material's structures.json for the bulk, its slabs.json for the surface (the thickest slab).
+    ``cells`` is the batch with the relaxed bulk, or the material's slabs.json, whose thickest slab is cut from that bulk: both start
+    from what this run's engine found.
     """
     unknown = [path.name for path in output if path.name not in NAMES]
     if unknown or system not in ("bulk", "surface"):
         raise SettingsError(f"dft-inputs: system '{system}' or file {unknown} is unknown; systems bulk, surface; files {', '.join(NAMES)}")
     if system == "bulk":
-        cell, polar = read_card(StructuresCard, cells).arrangements[0].bulk, False
+        cell, polar = pick(read_card(BatchCard, cells).runs, step.bulk).cell, False
     else:
         slab = list(read_card(SlabsCard, cells).slabs.values())[-1]
         cell, polar = slab.cell, slab.polar
     made = vasp_files(
-        cell.structure(), step.electronic, tolerance=step.tolerance, steps=step.steps, cell_relaxes=system == "bulk", polar=polar
+        cell.structure(),
+        step.electronic,
+        tolerance=step.tolerance,
+        steps=step.steps,
+        cell_relaxes=system == "bulk",
+        slab=system == "surface",
+        polar=polar,
     )
     for path in output:
         with whole_file(path) as partial:

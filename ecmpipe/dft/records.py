@@ -58,12 +58,12 @@ class StructuresCard(Card):
 
 
 class Slab(Model):
-    """One slab as it starts. ``symmetric``: the two faces of the undecorated cut are alike; dipole and ``polar`` after decoration."""
+    """One slab as it starts. ``symmetric_cut``: the two faces of the undecorated cut are alike; dipole and ``polar`` after decoration."""
 
     cell: Cell
     dipole: float = Field(alias="Dipole per area [e.angstrom-1]")
     polar: bool
-    symmetric: bool
+    symmetric_cut: bool
     terminations: int
     intact_terminations: int
 

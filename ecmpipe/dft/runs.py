@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pymatgen.io.ase import AseAtomsAdaptor
 
@@ -15,12 +16,13 @@ from ecmpipe.cards import read_card, write_card
 from ecmpipe.dft.inputs import vasp_files
 from ecmpipe.dft.records import BatchCard, Cell, InterfaceCard, KeptRun, RunCard, SlabsCard, StructuresCard, cell_of
 from ecmpipe.dft.starts import interface_start, material_start
-from ecmpipe.engines.launch import Engine, Outcome, Request
-from ecmpipe.errors import CardError
+from ecmpipe.engines.launch import Engine, Outcome, Request, deciding
+from ecmpipe.errors import CardError, EngineError, SettingsError
 from ecmpipe.settings.dft import INTERFACE
 from ecmpipe.settings.dft_runs import RunStep, Task
 
 RESULT = "result.json"
+WITH_VACUUM = ("slab", "registry", "together", "half", "apart")
 
 
 def run_batch(
@@ -38,6 +40,8 @@ def run_batch(
 
     ``cells`` is the file of starting cells: structures.json, for slabs slabs.json. ``runtime``: minutes that the job may take.
     """
+    if runtime is not None and not 0 < runtime < 1e9:
+        raise SettingsError(f"dft-run: runtime {runtime} min is no time to work in; correct the rule's resource 'runtime'")
     deadline = None if runtime is None else time.monotonic() + 60 * runtime
     start = _starts(step, material, cells)
     known: dict[str, RunCard] = {}
@@ -46,7 +50,9 @@ def run_batch(
     engine: Engine | None = None
     runs: dict[str, RunCard] = {}
     reused = 0
+    locks = []
     for number, task in enumerate(step.tasks):
+        locks.append(_lock(work / task.name))
         cell, facts = start(task, known | runs)
         folder = work / task.name
         request = build_request(step, task, cell, polar=facts.pop("polar"))
@@ -57,7 +63,6 @@ def run_batch(
             name = engine.name
             began = time.process_time()
             print(f"{material} {batch} {number + 1}/{len(step.tasks)}: {task.name}", file=sys.stderr, flush=True)
-            folder.mkdir(parents=True, exist_ok=True)
             run = _record(task, engine.relax(request, folder), time.process_time() - began, facts)
             write_card(folder / RESULT, KeptRun(digest=digest, engine=name, run=run))
         else:
@@ -67,7 +72,19 @@ def run_batch(
     write_card(output, BatchCard(material=material, batch=batch, engine=name, runs=runs))
     seconds = sum(run.seconds for run in runs.values())
     calls = sum(run.steps + 1 for run in runs.values())
-    return {"engine": name, "runs": len(runs), "reused": reused, "calls": calls, "run cpu [s]": round(seconds, 1)}
+    corrected = {run.name: run.corrections for run in runs.values() if run.corrections}
+    return {"engine": name, "runs": len(runs), "reused": reused, "calls": calls, "run cpu [s]": round(seconds, 1), "corrections": corrected}
+
+
+def _lock(folder: Path) -> TextIO:
+    """Hold a run's folder until the process ends: two jobs in one folder would read each other's half-written files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stream = open(folder / ".lock", "w")  # noqa: SIM115  it stays open
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise EngineError(f"{folder}: another dft-run works here; wait for it or end it, then rerun") from None
+    return stream
 
 
 def _starts(step: RunStep, material: str, cells: Path) -> Any:
@@ -79,6 +96,8 @@ def _starts(step: RunStep, material: str, cells: Path) -> Any:
         slabs = read_card(SlabsCard, cells).slabs
         return lambda task, runs: (_slab(slabs, task.name, cells).cell, {"polar": slabs[task.name].polar})
     structures = read_card(StructuresCard, cells)
+    if structures.material != material:
+        raise CardError(f"{cells}: holds '{structures.material}' where '{material}' belongs; rerun dft-structures")
 
     def start(task: Task, runs: dict[str, RunCard]) -> tuple[Cell, dict[str, Any]]:
         cell, arrangement = material_start(task, structures, runs)
@@ -113,6 +132,7 @@ def build_request(step: RunStep, task: Task, start: Cell, *, polar: bool) -> Req
         tolerance=task.tolerance,
         steps=task.steps,
         cell_relaxes=task.stress is not None,
+        slab=task.kind in WITH_VACUUM,
         polar=polar,
         kpoints=task.kpoints,
     )
@@ -131,18 +151,14 @@ def build_request(step: RunStep, task: Task, start: Cell, *, polar: bool) -> Req
 
 
 def input_hash(step: RunStep, request: Request) -> str:
-    """What decides the result of a run: its input files, tolerances and engine."""
-    engine = step.ase if step.engine == "ase" else step.vasp
-    data = [
-        step.version,
-        step.engine,
-        engine.canonical(),
-        request.files,
-        request.potentials,
-        request.tolerance,
-        request.stress,
-        request.steps,
-    ]
+    """What decides the result of a run: its input files, tolerances and engine. Not how it is launched, nor how long it may take."""
+    if step.engine == "ase":
+        engine = step.ase.canonical()
+    else:
+        from ecmpipe.engines.vasp import assemble_potcar
+
+        engine = hashlib.sha256(assemble_potcar(request.potentials, step.electronic.functional).encode()).hexdigest()
+    data = [step.version, step.engine, engine, deciding(request.files), request.tolerance, request.stress, bool(request.steps)]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 

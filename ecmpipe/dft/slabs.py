@@ -53,9 +53,9 @@ def plane_vectors(lattice: np.ndarray, miller: np.ndarray) -> tuple[np.ndarray, 
     ranked = box[np.lexsort((-box[:, 2], -box[:, 1], -box[:, 0], lengths))]
     height = ranked @ miller
     flat = [n for n in ranked[height == 0] if n.any()]
-    first = flat[0]
-    second = next(n for n in flat if np.cross(first, n).any())
-    if not (abs(np.cross(first, second)) == abs(miller)).all():
+    first = flat[0] if flat else np.zeros(3, dtype=int)
+    second = next((n for n in flat if np.cross(first, n).any()), first)
+    if not (height == 1).any() or not (abs(np.cross(first, second)) == abs(miller)).all():
         raise SettingsError(f"slab: Miller indices {miller.tolist()} of the cut cell share a factor or are too large")
     return first, second, ranked[height == 1][0]
 

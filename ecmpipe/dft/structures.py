@@ -75,6 +75,8 @@ def make_structures(step: StructuresStep, material: str, crystal: Path) -> Struc
     read = read_crystal(crystal)
     sites = build_supercell(build_crystal(read), step.supercell)
     bulks, report = ordered(sites, step.rules, step.rules.sites, step.arrangements)
+    # with all Li the charges given must be right; only where Li is missing the compensating species takes up the rest
+    neutral_charges(Counter(site.specie.symbol for site in bulks[0][0]), step.rules.charges, None)
     orderings = {"bulk": report}
     arrangements = []
     for structure, found in bulks:
@@ -130,7 +132,9 @@ def neutral_charges(counts: Counter, charges: dict[str, float], compensating: st
     if abs(total) < 1e-9:
         return dict(charges)
     if compensating is None or not counts[compensating]:
-        raise SettingsError(f"charges: {dict(counts)} has the charge {total:g}; correct charges or sites, or name a compensating species")
+        raise SettingsError(
+            f"charges: {dict(counts)} has the charge {total:g}; correct charges or sites (where Li is removed: name a compensating species)"
+        )
     return {**charges, compensating: charges[compensating] - total / counts[compensating]}
 
 

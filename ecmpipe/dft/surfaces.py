@@ -45,17 +45,16 @@ def _surface(runs: list[RunCard], bulk: RunCard, cut: Slab) -> dict[str, Any]:
     last = runs[-1]
     return {
         "Surface energy [J.m-2]": energies[-1],
-        "Change from the next thinner slab [J.m-2]": abs(energies[-1] - energies[-2]) if len(energies) > 1 else None,
+        "Change from the next thinner slab [J.m-2]": energies[-1] - energies[-2] if len(energies) > 1 else None,
         "Slab thickness [m], surface energy [J.m-2]": [
             [thickness(run) * ANGSTROM, energy] for run, energy in zip(runs, energies, strict=True)
         ],
-        "Unrelaxed surface energy [J.m-2]": surface_energy(last, last.initial_energy, bulk),
         "Area [m2]": slab_area(last) * ANGSTROM**2,
         "Atoms [1]": len(last.cell.species),
         "Slab thickness [m]": thickness(last) * ANGSTROM,
         "Vacuum [m]": (last.cell.lattice[2][2] - thickness(last)) * ANGSTROM,
         "polar": cut.polar,
-        "symmetric": cut.symmetric,
+        "symmetric_cut": cut.symmetric_cut,
         "Largest residual force [eV.angstrom-1]": last.residual_force,
     }
 

@@ -51,6 +51,11 @@ class Outcome:
     corrections: list[str] = field(default_factory=list)
 
 
+def deciding(files: dict[str, str]) -> dict[str, str]:
+    """The input files without what cannot change a converged result: how many steps a relaxation may take."""
+    return files | {"INCAR": "".join(line for line in files["INCAR"].splitlines(True) if not line.startswith("NSW"))} if files else {}
+
+
 class Engine(Protocol):
     """``relax`` works in ``folder`` and keeps it when it fails."""
 

@@ -26,7 +26,7 @@ from pymatgen.core import SETTINGS, Structure
 from pymatgen.io.vasp import Poscar, Potcar, Vasprun
 
 from ecmpipe.engines.custodian_job import GuardedJob, WalltimeHandler, run_guarded
-from ecmpipe.engines.launch import Outcome, Request
+from ecmpipe.engines.launch import Outcome, Request, deciding
 from ecmpipe.errors import ConvergenceError, EcmpipeError, EngineError
 from ecmpipe.settings.dft import VaspSettings
 from ecmpipe.units import EV_PER_CUBIC_ANGSTROM
@@ -51,6 +51,7 @@ IONIC_STEP = re.compile(r"E0=\s*(\S+)\s+d E")  # of OSZICAR; a line that a kill 
 LAST_LINES = 8
 KILOBAR = 1e8 / EV_PER_CUBIC_ANGSTROM  # eV/A3
 LONGEST_BUFFER, BUFFER_SHARE = 300.0, 0.1  # s; of the walltime
+SAME_BASIS, MOST_BASES = 0.005, 5  # relative volume: VASP keeps the plane waves of the cell that it started with
 SLACK = 1.001  # VASP compares forces before it rounds them
 
 
@@ -75,15 +76,18 @@ class VaspEngine:
                 f"export {POTENTIALS}=<folder that holds POT_GGA_PAW_PBE_54>, or set dft.engine to ase"
             )
         self.command = [os.path.abspath(program), *settings.command[1:]]  # it is started in the run's folder
-        self.name = f"VASP ({' '.join(settings.command)})"
+        self.name = f"VASP ({settings.functional})"
 
     def relax(self, request: Request, folder: Path) -> Outcome:
         """Write the inputs, or continue what lies there; run under custodian; read vasprun.xml. A failed folder is kept."""
         timer = self._timer(request, folder)
-        prepare_folder(request, folder)
         try:
-            self._run(request, folder, timer)
-            found = read_vasprun(request, folder)
+            for _ in range(MOST_BASES):
+                prepare_folder(request, folder)
+                self._run(request, folder, timer)
+                found = read_vasprun(request, folder)
+                if request.stress is None or _volume_change(found, folder) < SAME_BASIS:
+                    break
         except EcmpipeError:
             if timer is None or not timer.stopped:
                 raise
@@ -123,6 +127,11 @@ class VaspEngine:
             raise EngineError(f"{folder}: VASP run '{request.name}' failed: {text}\n{_tail(folder)}\nsee custodian.json there") from None
 
 
+def _volume_change(found: Outcome, folder: Path) -> float:
+    """How much the cell has left the one that this run's plane waves were chosen for."""
+    return abs(found.atoms.get_volume() / Structure.from_file(str(folder / "POSCAR")).volume - 1)
+
+
 def read_vasprun(request: Request, folder: Path) -> Outcome:
     """The converged result in the order of the request's atoms; a truncated, foreign or unconverged file is refused."""
     path = folder / "vasprun.xml"
@@ -139,14 +148,16 @@ def read_vasprun(request: Request, folder: Path) -> Outcome:
         raise EngineError(f"{path}: not a whole vasprun.xml ({type(error).__name__}: {error})\n{_tail(folder)}\nsee {folder}") from None
     if [site.specie.symbol for site in final] != [request.atoms.symbols[k] for k in request.order]:
         raise EngineError(f"{path}: holds {final.composition.formula}, not the atoms of '{request.name}'; delete {folder} and rerun")
-    residual, limit = float(np.linalg.norm(forces, axis=1).max()), -run.parameters.get("EDIFFG", 0.0)
+    residual = float(np.linalg.norm(forces, axis=1).max())
     if faults:
         remedy = "raise dft.tolerances.steps" if faults == ["converged_ionic"] else "set ALGO, NELM or mixing in dft.vasp.incar"
         raise ConvergenceError(
             f"{path}: '{request.name}' is not converged after {len(steps)} steps ({', '.join(faults)} is false); {remedy}"
         )
-    if request.steps and 0 < limit * SLACK < residual:  # pymatgen takes a run that STOPCAR ended for a converged one
-        raise ConvergenceError(f"{path}: '{request.name}' stopped with {residual:.4f} eV/A left (wanted {limit:g}); run it again")
+    if request.steps and residual > request.tolerance * SLACK:  # pymatgen takes a run that STOPCAR ended for a converged one
+        raise ConvergenceError(
+            f"{path}: '{request.name}' stopped with {residual:.4f} eV/A left (wanted {request.tolerance:g}); run it again"
+        )
     back = np.argsort(request.order)
     atoms = Atoms(request.atoms.symbols, cell=final.lattice.matrix, scaled_positions=final.frac_coords[back], pbc=True)
     return Outcome(atoms, energies[1], energies[0], stress, residual, len(steps) - 1, ["stress tolerance"])
@@ -161,7 +172,8 @@ def _energy(step: dict, pressure: float) -> float:
 
 def prepare_folder(request: Request, folder: Path) -> None:
     """Set an unfinished attempt with the same inputs aside, clear what is of other inputs, write the inputs."""
-    data = [request.files, request.potentials, request.electronic.functional]
+    potcar = assemble_potcar(request.potentials, request.electronic.functional)
+    data = [deciding(request.files), hashlib.sha256(potcar.encode()).hexdigest()]
     digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
     for name in NEVER_KEPT:
         (folder / name).unlink(missing_ok=True)
@@ -178,16 +190,19 @@ def prepare_folder(request: Request, folder: Path) -> None:
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     (folder / "POTCAR.spec").write_text("\n".join(request.potentials) + "\n", encoding="utf-8")
+    (folder / "POTCAR").write_text(potcar, encoding="utf-8")
+    (folder / DIGEST).write_text(digest + "\n", encoding="utf-8")
+
+
+def assemble_potcar(potentials: list[str], functional: str) -> str:
+    """POTCAR from the user's own files."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pymatgen warns of potentials that it has no fingerprint of
-            Potcar(symbols=request.potentials, functional=request.electronic.functional).write_file(folder / "POTCAR")
+            return str(Potcar(symbols=potentials, functional=functional))
     except (FileNotFoundError, ValueError, KeyError) as error:
         text = " ".join(str(error).split())
-        raise EngineError(
-            f"{folder}: no potentials {request.potentials} for {request.electronic.functional}: {text}; correct {POTENTIALS}"
-        ) from None
-    (folder / DIGEST).write_text(digest + "\n", encoding="utf-8")
+        raise EngineError(f"no potentials {potentials} for {functional}: {text}; correct {POTENTIALS}") from None
 
 
 def _open_files(folder: Path) -> list[Path]:
@@ -207,7 +222,7 @@ def _set_aside(folder: Path) -> None:
 
 def _attempts(folder: Path) -> list[Path]:
     """The attempts that were set aside, in their order."""
-    numbers = sorted(int(path.name.split("_")[1]) for path in folder.glob("attempt_*") if not path.suffix)
+    numbers = sorted(int(path.name.split("_")[1]) for path in folder.glob("attempt_*") if re.fullmatch(r"attempt_\d+", path.name))
     return [folder / f"attempt_{number}" for number in numbers]
 
 

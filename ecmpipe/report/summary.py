@@ -71,7 +71,7 @@ def _elastic(card: ElasticCard) -> dict[str, Any]:
         "bulk_modulus [Pa]": card.bulk_modulus,
         "shear_modulus [Pa]": card.shear_modulus,
         "poisson_ratio [1]": card.poisson_ratio,
-        "standard errors": card.standard_errors,
+        "jackknife errors": card.jackknife_errors,
         "stiffness matrix [Pa]": card.stiffness,
         "smallest stiffness eigenvalue [Pa]": card.smallest_eigenvalue,
     }

@@ -7,7 +7,8 @@ from typing import Any
 from ecmpipe.units import HOUR
 
 Row = tuple[str, str, str, str]
-VOIGT = (("C11", 0, 0), ("C12", 0, 1), ("C13", 0, 2), ("C33", 2, 2), ("C44", 3, 3), ("C66", 5, 5))
+ZERO = 1e7  # Pa: C14 is zero but in trigonal crystals
+VOIGT = (("C11", 0, 0), ("C12", 0, 1), ("C13", 0, 2), ("C14", 0, 3), ("C33", 2, 2), ("C44", 3, 3), ("C66", 5, 5))
 
 
 def comparison_rows(summary: dict[str, Any]) -> list[Row]:
@@ -37,10 +38,10 @@ def comparison_rows(summary: dict[str, Any]) -> list[Row]:
             "intact" if _intact(summary, printed["intact_time_1c"]) else "cracked",
             engines["fem"],
         ),
-        ("E of NCM811", "Table S2, values not public", _gpa(dft["ncm811"]["youngs_modulus [Pa]"]), engines["dft"]),
-        ("E of LGPS", "Table S3, values not public", _gpa(dft["lgps"]["youngs_modulus [Pa]"]), engines["dft"]),
+        ("E of NCM811", "Table S2, values not public", _modulus(dft["ncm811"]), engines["dft"]),
+        ("E of LGPS", "Table S3, values not public", _modulus(dft["lgps"]), engines["dft"]),
         (
-            "volume change of NCM811, fully charged",
+            "volume change of NCM811 without Li (calibrated)",
             "used, not printed",
             f"{100 * dft['ncm811']['volume change at x = 0 [1]']:.1f} %",
             engines["dft"],
@@ -54,9 +55,9 @@ def comparison_rows(summary: dict[str, Any]) -> list[Row]:
     ]
     card = summary["interface"]
     for name, face in card["faces"].items() if card else ():
-        sides = f"{card['cathode']} | {card['electrolyte']}"
+        sides = f"{card['cathode']}/{card['electrolyte']}"
         work = f"{face['Work of adhesion [J.m-2]']:.2f} J/m² (indicative)"
-        rows.append((f"work of adhesion {sides}, {name} face", "used, not printed", work, engines["dft"]))
+        rows.append((f"work of adhesion {sides}, {name} face", "neither printed nor used by default", work, engines["dft"]))
     return rows
 
 
@@ -79,16 +80,17 @@ def _maybe(value: float | None, form: str, factor: float = 1.0) -> str:
     return "never" if value is None else form.format(factor * value)
 
 
-def _gpa(value: float) -> str:
-    return f"{value / 1e9:.1f} GPa"
+def _modulus(material: dict[str, Any]) -> str:
+    error = material["jackknife errors"]["Young's modulus [Pa]"]
+    return f"{material['youngs_modulus [Pa]'] / 1e9:.1f} ± {error / 1e9:.1f} GPa"
 
 
 def elastic_tables(summary: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Tables S2 and S3: constants and moduli in GPa, Poisson's ratio; the moduli with their standard errors."""
+    """Tables S2 and S3: constants and moduli in GPa, Poisson's ratio; the moduli with their jackknife errors."""
     tables = []
     for name, material in summary["dft"].items():
-        stiffness, errors = material["stiffness matrix [Pa]"], material["standard errors"]
-        rows = [(label, f"{stiffness[i][j] / 1e9:.1f}") for label, i, j in VOIGT]
+        stiffness, errors = material["stiffness matrix [Pa]"], material["jackknife errors"]
+        rows = [(label, f"{stiffness[i][j] / 1e9:.1f}") for label, i, j in VOIGT if label != "C14" or abs(stiffness[i][j]) > ZERO]
         rows += [(letter, f"{material[key] / 1e9:.1f} ± {errors[error] / 1e9:.1f}") for letter, key, error in _MODULI]
         rows.append(("ν", f"{material['poisson_ratio [1]']:.3f} ± {errors['Poisson ratio [1]']:.3f}"))
         tables.append((name, rows))
@@ -101,12 +103,8 @@ def surface_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     for name, material in summary["dft"].items():
         if "surface" in material:
             change = material["surface energy, change from the next thinner slab [J.m-2]"]
-            rows.append(
-                (
-                    f"{name} {material['surface']}",
-                    f"{material['surface energy [J.m-2]']:.3f}" + ("" if change is None else f" ± {change:.3f}"),
-                )
-            )
+            more = "" if change is None else f" ({change:+.3f} from the next thinner slab)"
+            rows.append((f"{name} {material['surface']}", f"{material['surface energy [J.m-2]']:.3f}{more}"))
     return rows
 
 
@@ -123,11 +121,16 @@ def adhesion_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     for name, face in card["faces"].items():
         bonds = {pair: count for pair, count in (face["Forbidden bonds"] | face["Centres that lost or won a bond"]).items() if count}
         rows += [
-            (f"{name} face: work of adhesion", f"{face['Work of adhesion [J.m-2]']:.2f} J/m², the best of {face['registries']} registries"),
+            (
+                f"{name} face: work of adhesion",
+                f"{face['Work of adhesion [J.m-2]']:.2f} J/m²; one registry relaxed, picked of {face['registries']} unrelaxed",
+            ),
             (
                 f"{name} face: rigid separation",
                 f"{face['Rigid work of separation [J.m-2]']:.2f} ± {face['Rigid work of separation, standard error [J.m-2]']:.2f} J/m², "
-                f"{face['Rigid strength [Pa]'] / 1e9:.1f} ± {face['Rigid strength, standard error [Pa]'] / 1e9:.1f} GPa (upper bound)",
+                f"{face['Rigid strength [Pa]'] / 1e9:.1f} ± {face['Rigid strength, standard error [Pa]'] / 1e9:.1f} GPa "
+                f"(steepest between two points: {face['Steepest slope between two points [Pa]'] / 1e9:.1f}); "
+                "no real interface reaches it",
             ),
             (f"{name} face: reaction", "none" if not bonds else ", ".join(f"{pair}: {count}" for pair, count in bonds.items())),
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from ecmpipe.errors import SettingsError
 from ecmpipe.settings.base import Count, Model, Name, Number, Step, quantity
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 VERSION = 2
 
+OWNED_TAGS = {
+    "ENCUT": "parameters.dft.cutoff_energy",
+    "MAGMOM": "initial moments [bohr_magneton]",
+    "EDIFFG": "dft.tolerances",
+    "NSW": "dft.tolerances.steps",
+    "PSTRESS": "no pressure",
+    **dict.fromkeys(("IBRION", "ISIF", "ISPIN", "LDIPOL", "IDIPOL", "DIPOL"), "the kind of run"),
+}
 System = Literal["bulk", "surface"]
 INTERFACE = "interface"  # stands where a material's name stands
 
@@ -63,6 +71,18 @@ class VaspSettings(Model):
     functional: str
     incar: dict[str, int | float | str | bool | list[float]] = Field(default_factory=dict)
     polling: Number = Field(alias="polling [s]", gt=0, le=3600)
+
+    @field_validator("incar")
+    @classmethod
+    def _free_tags(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for tag, given in value.items():
+            if tag.upper() in OWNED_TAGS or tag.upper().startswith("LDAU"):
+                raise ValueError(
+                    f"{tag} = {given} is written by ecmpipe itself ({OWNED_TAGS.get(tag.upper(), 'Hubbard U')}); set that instead"
+                )
+            if not tag.isidentifier() or "\n" in str(given):
+                raise ValueError(f"{tag!r} = {given!r} is no tag on one line")
+        return value
 
 
 class DftSettings(Model):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from ecmpipe.settings.base import Count, Model, Number, existing_file
+from ecmpipe.settings.base import Count, Model, Name, Number, existing_file
 
 Pair = Annotated[str, Field(pattern=r"^[A-Z][a-z]?-[A-Z][a-z]?$", description="two species, as P-S")]
 
+LARGEST_CELL = 30  # copies of a cell in a supercell, in a slab's plane or across it
 VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
 
 
+Bond = Annotated[Number, Field(gt=0, le=5)]
+Atoms = Annotated[Count, Field(ge=0, le=2000)]
 Whole = Annotated[Count, Field(ge=-50, le=50)]
 Repeat = Annotated[Count, Field(ge=1, le=50)]
 Charge = Annotated[Number, Field(ge=-4, le=7)]
@@ -43,7 +47,7 @@ class SlabSettings(Model):
     layers: Annotated[list[Repeat], Field(min_length=1)]
     in_plane: Annotated[list[Annotated[list[Whole], Field(min_length=2, max_length=2)]], Field(min_length=2, max_length=2)]
     cut: Literal["parent", "ordered"]
-    intact: dict[Pair, Number] = Field(alias="intact bonds [angstrom]", default_factory=dict)
+    intact: dict[Pair, Bond] = Field(alias="intact bonds [angstrom]", default_factory=dict)
     vacuum: Number = Field(alias="vacuum [angstrom]", ge=5, le=100)
     kpoints: Kpoints
 
@@ -51,6 +55,9 @@ class SlabSettings(Model):
     def _rising(self) -> SlabSettings:
         if sorted(set(self.layers)) != self.layers:
             raise ValueError(f"layers must rise without repeats, {self.layers} given")
+        (a, b), (c, d) = self.in_plane
+        if not 1 <= abs(a * d - b * c) <= LARGEST_CELL or self.layers[-1] > LARGEST_CELL:
+            raise ValueError(f"in_plane {self.in_plane} and layers {self.layers} must each make 1 to {LARGEST_CELL} cells")
         return self
 
 
@@ -63,7 +70,7 @@ class DelithiationSettings(Model):
     of: Repeat
     orderings: Annotated[Count, Field(ge=1, le=20)]
     removed: Annotated[list[Annotated[Count, Field(ge=0, le=500)]], Field(min_length=2)]
-    reference: str
+    reference: Name
     reference_kpoints: Kpoints
     points: Annotated[Count, Field(ge=11, le=2001)]
     smallest_slope: Number = Field(alias="smallest slope of the potential [V]", gt=0, le=0.5)
@@ -72,6 +79,8 @@ class DelithiationSettings(Model):
     def _both_ends(self) -> DelithiationSettings:
         if sorted(set(self.removed)) != self.removed or self.removed[0] != 0 or self.removed[-1] != self.of:
             raise ValueError(f"removed must rise from 0 to {self.of} without repeats, {self.removed} given")
+        if self.reference[2:3].isdigit():
+            raise ValueError(f"reference {self.reference} could be the name of a delithiated run; take another")
         return self
 
 
@@ -85,6 +94,10 @@ class StrainSettings(Model):
     def _both_signs(self) -> StrainSettings:
         if 0 in self.magnitudes or min(self.magnitudes) > 0 or max(self.magnitudes) < 0:
             raise ValueError(f"magnitudes must hold both signs and no zero, {self.magnitudes} given")
+        for key in ("magnitudes", "modes"):
+            names = [f"{each:g}" if key == "magnitudes" else each for each in getattr(self, key)]
+            if len(set(names)) < len(names):
+                raise ValueError(f"{key} names one twice, {getattr(self, key)} given")
         return self
 
 
@@ -96,11 +109,11 @@ class MaterialSettings(Model):
 
     crystal: Annotated[str, AfterValidator(existing_file)]
     supercell: Annotated[list[Repeat], Field(min_length=3, max_length=3)]
-    sites: dict[str, dict[str, Count]]
+    sites: dict[str, dict[str, Atoms]]
     charges: dict[str, Charge]
     arrangements: Annotated[Count, Field(ge=1, le=50)]
     compensating: str | None = None
-    closest: dict[Pair, Number] = Field(alias="closest pairs [angstrom]", default_factory=dict)
+    closest: dict[Pair, Bond] = Field(alias="closest pairs [angstrom]", default_factory=dict)
     moments: dict[str, Number] = Field(alias="initial moments [bohr_magneton]", default_factory=dict)
     more_u: dict[str, Annotated[Number, Field(ge=0, le=20)]] = Field(alias="more Hubbard U [eV]", default_factory=dict)
     potentials: dict[str, str]
@@ -112,6 +125,8 @@ class MaterialSettings(Model):
 
     @model_validator(mode="after")
     def _species(self) -> MaterialSettings:
+        if math.prod(self.supercell) > LARGEST_CELL:
+            raise ValueError(f"supercell {self.supercell} has more than {LARGEST_CELL} cells; take fewer")
         for key in ("moments", "potentials", "more_u"):
             foreign = set(getattr(self, key)) - set(self.charges)
             if foreign:

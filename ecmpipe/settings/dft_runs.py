@@ -38,6 +38,7 @@ Kind = Literal[
 class InputsStep(Step):
     """What decides the VASP input files of one named system."""
 
+    bulk: str
     electronic: VaspInput
     tolerance: float
     steps: int
@@ -80,6 +81,7 @@ def inputs_step(settings: Settings, material: str, system: System) -> InputsStep
     tolerances = settings.dft.tolerances
     return InputsStep(
         version=VERSION,
+        bulk=bulk_name(settings, material),
         electronic=_electronic(settings, material, system),
         tolerance=tolerances.bulk if system == "bulk" else tolerances.surface,
         steps=tolerances.steps,

@@ -4,12 +4,13 @@ import contextlib
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 
-from ecmpipe.cards import read_card
+from ecmpipe.cards import read_card, write_card
 from ecmpipe.dft.cuts import make_slabs
-from ecmpipe.dft.records import StructuresCard
+from ecmpipe.dft.records import BatchCard, RunCard, StructuresCard, cell_of
 from ecmpipe.dft.structures import build_structures
 from ecmpipe.settings.base import validate
 from ecmpipe.settings.dft import DftParameters, DftSettings, slabs_step, structures_step
@@ -63,3 +64,23 @@ def crystal_of(material):
 def slab_cards(settings, cards):
     """The slabs of the ideal bulk."""
     return {name: make_slabs(slabs_step(settings, name), name, crystal_of(name), cards[name]) for name in MATERIALS}
+
+
+def made_run(name, kind, structure, energy, **more):
+    data = {
+        "name": name, "kind": kind, "cell": cell_of(structure), "Energy [eV]": energy, "Energy of the starting structure [eV]": energy,
+        "Stress [eV.angstrom-3]": np.zeros((3, 3)).tolist(), "Largest residual force [eV.angstrom-1]": 0.0, "steps": 0,
+    }  # fmt: skip
+    return RunCard.model_validate(data | more)
+
+
+def cells_file(folder, material, system, cards, slab_cards):
+    """The file that ``dft-inputs`` reads, of the ideal crystal."""
+    path = folder / f"{material}_{system}.json"
+    if system == "surface":
+        write_card(path, slab_cards[material])
+    else:
+        name = "li12" if material == "ncm811" else "bulk"
+        run = made_run(name, "bulk", cards[material].arrangements[0].bulk.structure(), -1.0)
+        write_card(path, BatchCard(material=material, batch="relaxation", engine="closed form", runs={name: run}))
+    return path

@@ -3,11 +3,11 @@ import pytest
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Incar, Kpoints, Poscar
 
-from ecmpipe.cards import write_card
 from ecmpipe.dft.inputs import NAMES, vasp_files, write_inputs
+from ecmpipe.errors import SettingsError
 from ecmpipe.settings.dft import interface_step, slabs_step, structures_step
 from ecmpipe.settings.dft_runs import batches, inputs_step, run_step
-from tests.dft.conftest import load_dft
+from tests.dft.conftest import cells_file, load_dft
 
 PRINTED_U = {"Mn": 5.2, "Co": 5.9, "Ni": 6.8}
 # Methods of the SI: system, k-point scheme and grid
@@ -20,14 +20,11 @@ PRINTED_GRIDS = {
 
 
 @pytest.fixture(scope="module")
-def written(settings, structure_files, slab_cards, tmp_path_factory):
+def written(settings, cards, slab_cards, tmp_path_factory):
     folder = tmp_path_factory.mktemp("vasp")
     found = {}
     for material, system in PRINTED_GRIDS:
-        cells = structure_files[material]
-        if system == "surface":
-            cells = folder / f"{material}_slabs.json"
-            write_card(cells, slab_cards[material])
+        cells = cells_file(folder, material, system, cards, slab_cards)
         paths = [folder / material / system / name for name in NAMES]
         write_inputs(inputs_step(settings, material, system), material=material, system=system, cells=cells, output=paths)
         found[material, system] = folder / material / system
@@ -108,6 +105,30 @@ def test_one_slab_s_vacuum_touches_that_slab_alone(settings):
     assert changed(settings, edited, "lgps") == {"slabs"}  # and what is made of slabs.json
     assert interface_step(settings) == interface_step(edited)
     assert run_step(settings, "interface", "lower") == run_step(edited, "interface", "lower")
+
+
+@pytest.mark.parametrize("incar", [{"NSW": 0}, {"ENCUT": 400}, {"LDAUU": "0 1"}, {"SYSTEM": "a\nNSW = 0"}, {"ISIF": 2}])
+def test_tags_that_ecmpipe_owns_are_refused(incar):
+    with pytest.raises(SettingsError, match=next(iter(incar))):
+        load_dft({"vasp": {"incar": incar}})
+
+
+@pytest.mark.parametrize(
+    ("overlay", "words"),
+    [
+        ({"strains": {"magnitudes": [0.005, 0.0050000001, -0.005]}}, "names one twice"),
+        ({"sites": {"Ni1": {"Ni": -1}}}, "greater than or equal to 0"),
+        ({"supercell": [50, 50, 50]}, "more than 30 cells"),
+        ({"slab": {"in_plane": [[7, 0], [0, 7]]}}, "1 to 30 cells"),
+        ({"slab": {"layers": [4, 4]}}, "rise without repeats"),
+        ({"slab": {"intact bonds [angstrom]": {"Ni-O": 60}}}, "less than or equal to 5"),
+        ({"delithiation": {"reference": "li12"}}, "name of a delithiated run"),
+    ],
+)
+def test_senseless_materials_are_refused_in_one_line(overlay, words):
+    with pytest.raises(SettingsError, match=words) as caught:
+        load_dft({"materials": {"ncm811": overlay}})
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_more_u_joins_the_printed_ones():

@@ -13,22 +13,15 @@ from scipy.interpolate import PchipInterpolator
 from ecmpipe.cards import SurfacesCard, read_card, write_card
 from ecmpipe.dft.delithiation import collect_delithiation, convex_hull, smooth_potential
 from ecmpipe.dft.elasticity import collect_elastic, fit_stiffness, hill, jackknife, symmetrise
-from ecmpipe.dft.records import BatchCard, RunCard, cell_of
+from ecmpipe.dft.records import BatchCard
 from ecmpipe.dft.starts import strain_tensor
 from ecmpipe.dft.surfaces import collect_surfaces, surface_energy
 from ecmpipe.errors import CardError, ConvergenceError
 from ecmpipe.settings.dft import delithiation_step, elastic_step, surfaces_step
 from ecmpipe.settings.dft_materials import VOIGT
+from tests.dft.conftest import made_run
 
 GPA = 1e9
-
-
-def made_run(name, kind, structure, energy, **more):
-    data = {
-        "name": name, "kind": kind, "cell": cell_of(structure), "Energy [eV]": energy, "Energy of the starting structure [eV]": energy,
-        "Stress [eV.angstrom-3]": np.zeros((3, 3)).tolist(), "Largest residual force [eV.angstrom-1]": 0.0, "steps": 0,
-    }  # fmt: skip
-    return RunCard.model_validate(data | more)
 
 
 def test_hull_leaves_out_what_lies_above_it():
@@ -223,11 +216,10 @@ def test_surface_energy_per_face_against_the_same_composition(settings, cards, s
             surface_energy(runs[each], energy, wrong)
     collect_surfaces(surfaces_step(settings), slabs=cuts, runs=paths, output=tmp_path / "surfaces.json")
     found = read_card(SurfacesCard, tmp_path / "surfaces.json").surfaces
-    assert found["ncm811"].surface_energy == pytest.approx(0.05 * 16.0217663, rel=1e-6) and found["ncm811"].uncertainty is None
+    assert found["ncm811"].surface_energy == pytest.approx(0.05 * 16.0217663, rel=1e-6) and found["ncm811"].change is None
     assert found["lgps"].surface_energy == pytest.approx(0.06 * 16.0217663, rel=1e-6)
-    assert found["lgps"].uncertainty == pytest.approx(0.01 * 16.0217663, rel=1e-6)
+    assert found["lgps"].change == pytest.approx(0.01 * 16.0217663, rel=1e-6)
     assert [len(surface.by_thickness) for surface in found.values()] == [2, 1]
     for surface in found.values():
-        assert surface.unrelaxed_surface_energy > surface.surface_energy
         assert surface.vacuum == pytest.approx(20e-10, rel=1e-6)
     assert json.loads((tmp_path / "surfaces.json").read_text())["surfaces"]["lgps"]["miller"] == [1, 0, 1]

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from ecmpipe.dft.records import BatchCard, SlabsCard, StructuresCard, read_runs
 from ecmpipe.dft.runs import run_batch
 from ecmpipe.dft.starts import material_start
 from ecmpipe.dft.structures import build_structures
-from ecmpipe.errors import CardError
+from ecmpipe.errors import CardError, EngineError, SettingsError
 from ecmpipe.settings.dft import slabs_step, structures_step
 from ecmpipe.settings.dft_runs import Task, run_step
 from tests.dft.conftest import ROOT, crystal_of, load_dft
@@ -80,10 +81,21 @@ def test_what_is_there_is_not_calculated_again(finished, structure_files, monkey
         raise AssertionError("an engine was started")
 
     monkeypatch.setattr(runs_module, "make_engine", refuse)
+    monkeypatch.setitem(SETTINGS, "PMG_VASP_PSP_DIR", str(folder / "potentials"))
     before = (folder / "relaxation.json").read_bytes()
     (folder / "relaxation.json").unlink()
     assert run(settings, structure_files, folder)["reused"] == 8
     assert (folder / "relaxation.json").read_bytes() == before
+    launched = load_dft(
+        "test.yaml", {"tolerances": {"steps": 399}, "vasp": {"command": ["srun", "vasp_std"], "max_errors": 9, "polling [s]": 1}}
+    )
+    assert run(launched, structure_files, folder)["reused"] == 8  # how it is launched does not decide the result
+    potcar = folder / "potentials/POT_GGA_PAW_PBE_54/Ni_pv/POTCAR"
+    text = potcar.read_text()
+    potcar.write_text(text.replace("1.0 2.0 3.0", "1.0 2.0 3.1"))  # other potentials do
+    with pytest.raises(AssertionError, match="engine was started"):
+        run(settings, structure_files, folder)
+    potcar.write_text(text)
     edited = load_dft("test.yaml", parameters={"hubbard_u_ni": {"value": 6.2}})
     with pytest.raises(AssertionError, match="engine was started"):
         run(edited, structure_files, folder)
@@ -156,6 +168,26 @@ def test_missing_and_foreign_batches_are_named(finished, cards, tmp_path):
     with pytest.raises(CardError, match="not of 'lgps'"):
         read_runs([folder / "relaxation.json"], "lgps")
     other = tmp_path / "other.json"
-    other.write_text((folder / "relaxation.json").read_text().replace("VASP (vasp_std)", "another"))
+    other.write_text((folder / "relaxation.json").read_text().replace("VASP (PBE_54)", "another"))
     with pytest.raises(CardError, match="different engines"):
         read_runs([folder / "relaxation.json", other], "ncm811")
+
+
+def test_two_jobs_do_not_share_a_folder(finished, structure_files, monkeypatch):
+    settings, folder, _ = finished
+    monkeypatch.setitem(SETTINGS, "PMG_VASP_PSP_DIR", str(folder / "potentials"))
+    with open(folder / "work/li0/.lock", "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(EngineError, match="another dft-run works here"):
+            run(settings, structure_files, folder)
+
+
+def test_time_and_material_are_looked_at_first(finished, structure_files, tmp_path):
+    settings, _, _ = finished
+    step = run_step(settings, "ncm811", "relaxation")
+    common = {"batch": "relaxation", "cells": structure_files["ncm811"], "upstream": [], "output": tmp_path / "o.json", "work": tmp_path}
+    for minutes in (0.0, -5.0, float("nan")):
+        with pytest.raises(SettingsError, match="runtime"):
+            run_batch(step, material="ncm811", runtime=minutes, **common)
+    with pytest.raises(CardError, match="holds 'ncm811' where 'other' belongs"):
+        run_batch(step, material="other", **common)

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from pymatgen.io.vasp import Incar, Kpoints, Poscar
 
-from ecmpipe.cards import write_card
 from ecmpipe.dft.inputs import NAMES, write_inputs
 from ecmpipe.settings.dft_runs import inputs_step
-from tests.dft.conftest import ROOT
+from tests.dft.conftest import ROOT, cells_file
 
 GRIDS = {"bulk": {"ncm811": "Monkhorst 4x4x2", "lgps": "Monkhorst 4x4x2"}, "surface": {"ncm811": "Gamma 1x2x1", "lgps": "Gamma 2x4x1"}}
 CELLS = {"ncm811": (2, 2, 1), "lgps": (1, 1, 1)}
@@ -21,15 +20,12 @@ def shown(value):
 
 
 @pytest.fixture(scope="module")
-def rows(settings, structure_files, slab_cards, tmp_path_factory):
+def rows(settings, cards, slab_cards, tmp_path_factory):
     """(system, point, SI, here), for every point that the SI prints."""
     folder, found = tmp_path_factory.mktemp("si"), []
     for material in ("ncm811", "lgps"):
         for system in ("bulk", "surface"):
-            cells = structure_files[material]
-            if system == "surface":
-                cells = folder / f"{material}.json"
-                write_card(cells, slab_cards[material])
+            cells = cells_file(folder, material, system, cards, slab_cards)
             paths = [folder / material / system / name for name in NAMES]
             write_inputs(inputs_step(settings, material, system), material=material, system=system, cells=cells, output=paths)
             where = f"{material} {'bulk' if system == 'bulk' else PLANES[material]}"

@@ -67,6 +67,9 @@ def test_the_best_orderings_are_distinct_and_in_order():
     assert (np.diff(energies) > -1e-6).all() and energies[0] == pytest.approx(card.orderings["li6"]["ewald energy [eV]"], abs=1e-3)
     matcher = StructureMatcher(primitive_cell=False, scale=False)
     assert not any(matcher.fit(*pair) for pair in itertools.combinations(cells, 2))
+    charged = load_dft({"materials": {"ncm811": {"charges": {"Ni": 3.5}}}})
+    with pytest.raises(SettingsError, match="has the charge 6"):
+        make_structures(structures_step(charged, "ncm811"), "ncm811", crystal_of("ncm811"))
     with pytest.raises(SettingsError, match="only 3 differ"):
         make_structures(structures_step(settings, "ncm811").model_copy(update={"arrangements": 4}), "ncm811", crystal_of("ncm811"))
 
@@ -163,7 +166,7 @@ def test_undecorated_104_slab_has_inversion_and_no_dipole(cards, slab_cards):
         volume = abs(np.linalg.det((relaxed or bulk).lattice))
         per_atom = np.linalg.norm(np.cross(*plain.lattice.matrix[:2])) / len(plain) * np.ptp(plain.cart_coords[:, 2]) * 4 / 3
         assert per_atom == pytest.approx(volume / 48, rel=0.05)
-    assert slab_cards["ncm811"].slabs["slab_4"].symmetric
+    assert slab_cards["ncm811"].slabs["slab_4"].symmetric_cut
 
 
 def test_104_cut_is_the_surface_that_pymatgen_cuts(slab_cards):

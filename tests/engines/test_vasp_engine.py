@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.neighborlist import neighbor_list
-from pymatgen.core import SETTINGS
+from pymatgen.core import SETTINGS, Structure
 
 from ecmpipe.engines.vasp import VaspEngine, prepare_folder, read_vasprun
 from ecmpipe.errors import ConvergenceError, EngineError
@@ -92,6 +92,23 @@ def test_a_launcher_and_a_program_by_path_run_in_the_folder(with_mock, monkeypat
     assert found.residual_force < 0.05 and log.read_text().split() == ["<-n>", "<4>", "<vasp_std>"]
     with pytest.raises(EngineError, match="'./no_such/vasp' is no file that can be executed"):
         VaspEngine(settings("./no_such/vasp"))
+
+
+def test_a_cell_that_left_its_plane_waves_behind_is_relaxed_again_from_its_end(with_mock, tmp_path):
+    """VASP keeps the plane waves of the cell that it starts with; energies of cells far from it belong to no cut-off."""
+    wide, near = oxide(4.2), oxide()
+    found = VaspEngine(settings()).relax(make_request(wide, tolerance=0.01), tmp_path)
+    first = Structure.from_file(tmp_path / "attempt_1/POSCAR").volume
+    last = Structure.from_file(tmp_path / "POSCAR").volume
+    end = found.atoms.get_volume()
+    assert abs(first / end - 1) > 0.03 and abs(last / end - 1) < 0.005
+    assert not (tmp_path / "attempt_2").exists() and found.corrections == ["resumed from CONTCAR of attempt 1"]
+    start = Potential(list(wide.symbols))(np.array(wide.cell), wide.get_scaled_positions())[0]
+    assert found.initial_energy == pytest.approx(start, abs=1e-6)
+    near_folder = tmp_path / "near"
+    near_folder.mkdir()
+    once = VaspEngine(settings()).relax(make_request(near, tolerance=0.01), near_folder)
+    assert once.corrections == [] and once.energy == pytest.approx(found.energy, abs=1e-3)
 
 
 def test_missing_command_and_potentials_are_named(with_mock, monkeypatch, tmp_path):
@@ -184,7 +201,7 @@ def test_mock_refuses_inputs_unlike_the_recorded_ones(with_mock, monkeypatch, tm
         "INCAR MAGMOM": ("INCAR", "1*4.0", "1*5.0"),
         "INCAR LDAUU": ("INCAR", "LDAUU = 0 5.2", "LDAUU = 0 5.1"),
         "INCAR NELM is expected as [100.0], found as None": ("INCAR", "NELM = 100\n", ""),
-        "INCAR ISYM is expected as None, found as [0.0]": ("INCAR", "NELM = 100\n", "NELM = 100\nISYM = 0\n"),
+        "INCAR NELMDL is expected as None, found as [-12.0]": ("INCAR", "NELM = 100\n", "NELM = 100\nNELMDL = -12\n"),
         "KPOINTS are expected": ("KPOINTS", "1 1 1", "2 1 1"),
         "POTCAR is expected": ("POTCAR", "TITEL  = PAW_PBE Mn_pv", "TITEL  = PAW_PBE Mn"),
         "species are expected": ("POSCAR", "Li Mn Co", "Li Co Mn"),

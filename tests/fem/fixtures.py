@@ -85,7 +85,7 @@ def elastic(material: str, youngs: float, poisson: float) -> ElasticCard:
             "Smallest stiffness eigenvalue [Pa]": shear,
             "Asymmetry before symmetrisation [1]": 0.0,
             "Stress residual of the strain fit [1]": 0.0,
-            "Standard errors": {},
+            "Jackknife errors": {},
             "symmetry": "isotropic",
             "Strains [1]": [0.01],
             "ions": "relaxed",
@@ -105,13 +105,12 @@ def surfaces() -> SurfacesCard:
                     "miller": miller,
                     "Surface energy [J.m-2]": energy,
                     "Slab thickness [m], surface energy [J.m-2]": [[1e-9, energy]],
-                    "Unrelaxed surface energy [J.m-2]": energy,
                     "Area [m2]": 1e-18,
                     "Atoms [1]": 48,
                     "Slab thickness [m]": 1e-9,
                     "Vacuum [m]": 2e-9,
                     "polar": False,
-                    "symmetric": True,
+                    "symmetric_cut": True,
                     "Largest residual force [eV.angstrom-1]": 0.0,
                 }
                 for name, (material, miller, energy) in faces.items()

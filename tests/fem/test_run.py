@@ -250,7 +250,8 @@ def test_the_work_of_adhesion_can_be_the_toughness(tmp_path):
     cards = write_cards(tmp_path / "cards")
     face = {
         "Work of adhesion [J.m-2]": 0.46, "Rigid work of separation [J.m-2]": 0.7, "Rigid work of separation, standard error [J.m-2]": 0.02,
-        "Rigid strength [Pa]": 4e9, "Rigid strength, standard error [Pa]": 1e8, "Decay length [m]": 6e-11,
+        "Rigid strength [Pa]": 4e9, "Rigid strength, standard error [Pa]": 1e8, "Steepest slope between two points [Pa]": 4e9,
+        "Decay length [m]": 6e-11,
         "Root mean square misfit of the curve [J.m-2]": 0.01, "Separation [m], energy [J.m-2]": [[0, -0.7], [6e-10, 0]], "registries": 6,
         "Energy range of the registries [J.m-2]": 0.1, "Forbidden bonds": {"P-O": 0}, "Centres that lost or won a bond": {},
         "Largest residual force [eV.angstrom-1]": 0.05,

@@ -33,11 +33,13 @@ def settings(*command: str) -> VaspSettings:
     return validate(VaspSettings, data)
 
 
-def oxide() -> Atoms:
-    """Four formula units with their species in no order."""
+def oxide(length: float = 4.143) -> Atoms:
+    """Four formula units with their species in no order; they relax to 4.148 A."""
     metal = [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
     places = np.array([*metal, *(np.array(metal) + [0.5, 0, 0])])
-    atoms = Atoms(["O", "Ni", "Li", "Mn", "O", "O", "Co", "O"], scaled_positions=places[[4, 0, 1, 2, 5, 6, 3, 7]], cell=[4.2] * 3, pbc=True)
+    atoms = Atoms(
+        ["O", "Ni", "Li", "Mn", "O", "O", "Co", "O"], scaled_positions=places[[4, 0, 1, 2, 5, 6, 3, 7]], cell=[length] * 3, pbc=True
+    )
     atoms.rattle(0.05, seed=1)
     return atoms
 

@@ -87,9 +87,7 @@ def _pattern(folder: Path) -> str:
 
 
 def _corrected(folder: Path) -> bool:
-    """Whether the inputs are no longer the first ones: custodian or a resumption may have changed them."""
-    if any(folder.glob("attempt_*")):
-        return True
+    """Whether custodian has changed the inputs."""
     try:
         return any(entry["corrections"] for entry in json.loads((folder / "custodian.json").read_text()))
     except (OSError, ValueError):

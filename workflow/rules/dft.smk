@@ -40,7 +40,7 @@ rule dft_slabs:
 
 rule dft_inputs:
     input:
-        lambda wildcards: f"results/dft/{wildcards.material}/{'slabs' if wildcards.system == 'surface' else 'structures'}.json",
+        lambda wildcards: bulk_run(wildcards) if wildcards.system == "bulk" else f"results/dft/{wildcards.material}/slabs.json",
     output:
         expand("results/dft/{{material}}/vasp/{{system}}/{file}", file=VASP_FILES),
     log:
