@@ -61,7 +61,7 @@ def _material(card: CrystalCard, slabs: SurfacesCard) -> dict[str, Any]:
         if slab.material == card.material:
             found["surface"] = "({})".format("".join(str(index) for index in slab.miller))
             found["surface energy [J.m-2]"] = slab.surface_energy
-            found["surface energy, change from the next thinner slab [J.m-2]"] = slab.uncertainty
+            found["surface energy, change from the next thinner slab [J.m-2]"] = slab.change
     return found
 
 
