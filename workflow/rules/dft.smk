@@ -164,7 +164,11 @@ rule dft_elastic:
 rule dft_surfaces:
     input:
         slabs=expand("results/dft/{material}/slabs.json", material=MATERIALS),
-        runs=[f"results/dft/{material}/runs/{batch}.json" for material in MATERIALS for batch in dft_runs.batches_of(SETTINGS, material, "surfaces")],
+        runs=[
+            f"results/dft/{material}/runs/{batch}.json"
+            for material in MATERIALS
+            for batch in dft_runs.batches_of(SETTINGS, material, "surfaces")
+        ],
     output:
         "results/dft/surfaces.json",
     log:
@@ -183,7 +187,9 @@ rule dft_surfaces:
 rule dft_adhesion:
     input:
         structures="results/dft/interface/structures.json",
-        runs=lambda wildcards: [f"results/dft/interface/runs/{batch}.json" for batch in dft_runs.batches_of(SETTINGS, INTERFACE, "adhesion")],
+        runs=lambda wildcards: [
+            f"results/dft/interface/runs/{batch}.json" for batch in dft_runs.batches_of(SETTINGS, INTERFACE, "adhesion")
+        ],
     output:
         "results/dft/interface.json",
     log:
