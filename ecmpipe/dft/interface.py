@@ -52,7 +52,7 @@ def build_interface(
     *_, strains, (lower_plane, upper_plane) = min(fitting, key=lambda each: each[:3])
     base = _decorated(step.cathode, below, _slab(step.cathode, below, step.layers.cathode, lower_plane))
     film = _decorated(step.electrolyte, above, _slab(step.electrolyte, above, step.layers.electrolyte, upper_plane))
-    unit = np.linalg.inv(_as_cut(below, lower_plane))  # the surface cell's vectors in those of the base
+    unit = np.linalg.inv(as_cut(below, lower_plane))  # the surface cell's vectors in those of the base
     grid = [np.array([i / step.registries[0], j / step.registries[1]]) for i, j in itertools.product(*map(range, step.registries))]
     faces = {face: _contact(base, film, face, [point @ unit for point in grid], step.contact, step.vacuum) for face in step.faces}
     card = InterfaceCard.model_validate(
@@ -88,7 +88,7 @@ def match_planes(base: np.ndarray, film: np.ndarray, area: float, strain: float)
     return found
 
 
-def _as_cut(cut: CutCell, in_plane: np.ndarray) -> np.ndarray:
+def as_cut(cut: CutCell, in_plane: np.ndarray) -> np.ndarray:
     """The integer combinations that `slabs.cut_slabs` takes of ``in_plane``: it may turn b round."""
     lattice = np.array(cut.cell.lattice)
     shortest = np.array(slabs.plane_vectors(lattice, cut.miller)[:2], dtype=float)

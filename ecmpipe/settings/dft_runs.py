@@ -135,7 +135,7 @@ def batches_of(
 ) -> list[str]:
     """The batches of ``material`` that one collected result reads."""
     wanted = {
-        "crystal": ("arrangement", "bulk"),
+        "crystal": ("bulk",),
         "delithiation": ("bulk", "delithiated", "reference"),
         "elastic": ("bulk", "strain"),
         "surfaces": ("bulk", "slab"),

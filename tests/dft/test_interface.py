@@ -10,11 +10,12 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from ecmpipe.cards import AdhesionCard, read_card, write_card
 from ecmpipe.dft import slabs
 from ecmpipe.dft.adhesion import binding_curve, collect_adhesion
-from ecmpipe.dft.interface import build_interface, match_planes, principal_strains
+from ecmpipe.dft.cuts import cut_cell
+from ecmpipe.dft.interface import as_cut, build_interface, match_planes, principal_strains
 from ecmpipe.dft.records import BatchCard, Contact, InterfaceCard, cell_of
 from ecmpipe.dft.starts import interface_start
 from ecmpipe.errors import ConvergenceError
-from ecmpipe.settings.dft import INTERFACE, adhesion_step, interface_step
+from ecmpipe.settings.dft import INTERFACE, adhesion_step, interface_step, slabs_step
 from ecmpipe.settings.dft_runs import run_step
 from tests.dft.conftest import MATERIALS, crystal_of, load_dft, made_run
 
@@ -118,6 +119,19 @@ def test_planes_of_a_rotated_lattice_match_without_strain():
     stretch = np.array([[1.03, 0.01], [0.0, 0.98]])
     found = principal_strains(np.array([[4.0, 0], [1.0, 3.0]]), np.array([[4.0, 0], [1.0, 3.0]]) @ stretch)
     assert found == pytest.approx(np.sort(np.linalg.svd(stretch, compute_uv=False)) - 1)
+
+
+def test_registries_are_shifts_of_the_surface_cell_in_a_skew_supercell_too(settings, cards):
+    """The cut may turn b round; the shifts must follow it."""
+    cut = slabs_step(settings, "ncm811").cut
+    cell = cut_cell(cut, crystal_of("ncm811"), cards["ncm811"].arrangements[0].bulk, None)
+    lattice, skew = np.array(cell.cell.lattice), np.array([[2, 1], [-4, 2]])
+    first, second, _ = slabs.plane_vectors(lattice, cell.miller)
+    base = np.array(slabs.in_plane_vectors(lattice, cell.miller, skew.tolist()))
+    assert not np.array_equal(base, skew @ np.array([first, second]))  # b is turned here
+    for point in ([0.5, 0.0], [0.0, 1 / 3], [0.5, 2 / 3]):
+        shift = np.array(point) @ np.linalg.inv(as_cut(cell, skew)) @ base
+        assert shift == pytest.approx(np.array(point) @ np.array([first, second]), abs=1e-9)
 
 
 def test_binding_curve_gives_back_its_work_length_and_strength():
