@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import pandas as pd
 from pydantic import Field, ValidationError
@@ -144,11 +144,45 @@ class CellCard(Card):
     seed: int
     torsion_mode: str
     equilibrated: bool | None = None
+    bulk_modulus: float | None = Field(alias="Bulk modulus from volume fluctuation [Pa]", default=None, gt=0)
+    nve_drift: float | None = Field(alias="NVE energy drift per atom [J.s-1]", default=None)
+    conserves_energy: bool | None = None
     details: dict[str, Any] = Field(default_factory=dict)
 
 
+class Stability(Card):
+    """Whether a fitted material is stable at every stretch that it was fitted to."""
+
+    baker_ericksen: bool
+    drucker: bool
+
+
+class Bootstrap(Card):
+    """Scatter of the fit of S.37 when whole pulls are drawn with replacement, by modulus."""
+
+    resamples: int = Field(alias="Resamples [1]")
+    distinct: int = Field(alias="Distinct resamples [1]")
+    seed: int
+    errors: dict[str, float] = Field(alias="Standard errors")
+    percentiles: dict[str, list[float]] = Field(alias="Percentiles 2.5, 16, 84, 97.5")
+
+
+class GeneralisedFit(Card):
+    """The coefficients of S.33 that the settings name, in that order; the finite elements do not read them."""
+
+    coefficients: dict[str, float] = Field(alias="Coefficients [Pa]")
+    covariance: list[list[float]] = Field(alias="Covariance of the coefficients [Pa2]")
+    at_bound: list[str]
+    rms: float = Field(alias="Root-mean-square misfit [Pa]")
+    stability: Stability
+
+
 class HyperelasticCard(Card):
-    """Two-parameter Mooney-Rivlin coefficients (S.37): ``results/hyperelastic/{polymer}.json``."""
+    """Two-parameter Mooney-Rivlin coefficients (S.37), all pulls at once: ``results/hyperelastic/{polymer}.json``.
+
+    ``errors``, the numbers printed after +-, are by modulus the larger of the covariance's and the bootstrap's; ``error_sources`` says
+    which. Without a second pull there is no bootstrap. ``equilibrated`` and ``conserves_energy`` hold for all boxes or are false.
+    """
 
     polymer: str
     engine: str
@@ -158,15 +192,28 @@ class HyperelasticCard(Card):
     shear_modulus: float = Field(alias="Shear modulus [Pa]", gt=0)
     youngs_modulus: float = Field(alias="Young's modulus [Pa]", gt=0)
     poisson_ratio: float = Field(alias="Poisson ratio [1]")
-    density: float = Field(alias="Density [kg.m-3]", gt=0)
+    errors: dict[str, float] = Field(alias="Standard errors")
+    error_sources: dict[str, Literal["covariance", "bootstrap"]] = Field(alias="Standard errors from")
     covariance: list[Three] = Field(alias="Covariance of C10, C01, kappa [Pa2]", min_length=3, max_length=3)
     correlation: float = Field(alias="Correlation of C10 and C01 [1]")
+    bootstrap: Bootstrap | None = Field(alias="Bootstrap over pulls")
     identifiable: bool
     at_bound: list[str]
+    stability: Stability
+    averaged: dict[str, float] = Field(alias="Fit of the averaged curve")
+    generalised: GeneralisedFit | None = Field(alias="Generalised fit (S.33)", default=None)
     stretch_range: list[float] = Field(alias="Stretch range [1]")
     strain_rate: float = Field(alias="Strain rate [s-1]")
     runs: int = Field(alias="Tensile runs [1]")
     rms: float = Field(alias="Root-mean-square misfit [Pa]")
+    boxes: int = Field(alias="Boxes [1]")
+    atoms: int = Field(alias="Atoms [1]")
+    density: float = Field(alias="Density [kg.m-3]", gt=0)
+    density_error: float | None = Field(alias="Density standard error [kg.m-3]", default=None)
+    bulk_modulus: float | None = Field(alias="Bulk modulus from volume fluctuation [Pa]", default=None, gt=0)
+    torsion_mode: str
+    equilibrated: bool | None = None
+    conserves_energy: bool | None = None
     details: dict[str, Any] = Field(default_factory=dict)
 
 

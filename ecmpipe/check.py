@@ -7,7 +7,7 @@ from pathlib import Path
 from ecmpipe.dft.cuts import make_slabs
 from ecmpipe.dft.structures import build_crystal, make_structures, read_crystal
 from ecmpipe.errors import SettingsError
-from ecmpipe.md.description import read_description
+from ecmpipe.md.build import check_polymer
 from ecmpipe.settings import Settings, read_settings
 from ecmpipe.settings.dft import slabs_step, structures_step
 
@@ -34,4 +34,4 @@ def check_files(settings: Settings) -> None:
     for material in settings.dft.materials.values():
         build_crystal(read_crystal(Path(material.crystal)))
     for polymer in settings.md.polymers.values():
-        read_description(Path(polymer.description))
+        check_polymer(Path(polymer.description), polymer.chains)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import datetime
 import os
 import signal
@@ -17,8 +16,9 @@ from custodian import Custodian
 from custodian.vasp import handlers
 from custodian.vasp.jobs import VaspJob
 
+from ecmpipe.engines.process import end_with_parent
+
 START_TIME = "CUSTODIAN_WALLTIME_START"
-SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 class GuardedJob(VaspJob):
@@ -26,18 +26,10 @@ class GuardedJob(VaspJob):
 
     def run(self, directory: str = "./") -> subprocess.Popen:
         """Start VASP in a process group of its own."""
-        parent, prctl = os.getpid(), getattr(ctypes.CDLL(None), "prctl", None)
-
-        def end_with_parent() -> None:
-            if prctl is not None:
-                prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)  # not SIGKILL: srun and mpirun pass SIGTERM on to their ranks
-            if os.getppid() != parent:  # it died while this process was starting
-                os._exit(1)
-
         folder = Path(directory)
         with open(folder / self.output_file, "w") as out, open(folder / self.stderr_file, "w") as error:
             self._vasp_process = subprocess.Popen(
-                self.vasp_cmd, cwd=folder, stdout=out, stderr=error, start_new_session=True, preexec_fn=end_with_parent
+                self.vasp_cmd, cwd=folder, stdout=out, stderr=error, start_new_session=True, preexec_fn=end_with_parent()
             )
         return self._vasp_process
 

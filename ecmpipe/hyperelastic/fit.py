@@ -3,191 +3,148 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import lsq_linear
 
-from ecmpipe.cards import CellCard, HyperelasticCard, read_card, write_card, write_curve
-from ecmpipe.errors import ConvergenceError
-from ecmpipe.hyperelastic.average import Pulls, bin_means, read_pulls
-from ecmpipe.laws.mooney_rivlin import principal_basis, small_strain_moduli
+from ecmpipe.cards import GeneralisedFit, HyperelasticCard, Stability, write_card, write_curve
+from ecmpipe.hyperelastic.boxes import Boxes, join_boxes
+from ecmpipe.hyperelastic.least_squares import Fit, fit_mooney_rivlin, solve
+from ecmpipe.hyperelastic.pulls import Pulls, bin_means, read_pulls
+from ecmpipe.hyperelastic.uncertainty import MODULI, bootstrap_runs, is_identifiable, moduli, standard_errors
+from ecmpipe.laws.mooney_rivlin import (
+    TWO_PARAMETERS,
+    baker_ericksen,
+    drucker,
+    free_lateral_stretch,
+    principal_basis,
+    small_strain_moduli,
+)
 from ecmpipe.settings.hyperelastic import FitStep, HyperelasticSettings
 
-NAMES = ("C10", "C01", "kappa")
-AXES = ("axial", "lateral 2", "lateral 3")
-LEAST_BLOCKS = 10  # fewer block means per run would be mostly chance
-ON_BOUND = 1e-9  # of the largest coefficient; a coefficient this close to its bound stands on it
+AXES = ("axial", "lateral 2", "lateral 3", "lateral")
+KAPPA = {"kappa1": "kappa"}  # S.37 has one
 
 
-@dataclass(frozen=True)
-class Fit:
-    """Bounded ``coefficients`` [Pa], residual stresses ``offsets`` (runs, 3) [Pa] and ``model`` (runs, points, 3) [Pa].
+def fit_card(step: FitStep, *, polymer: str, cells: list[Path], runs: list[Path], output: Path, output_curve: Path) -> dict[str, Any]:
+    """Fit S.37 to all three normal stresses of all ``runs`` of the boxes ``cells``, write the card and the curve of Fig. S8.
 
-    ``free`` and ``covariance`` (3, 3) [Pa2] belong to the fit without bounds; ``inefficiency`` is how many neighbouring points
-    count as one, from block means of the misfit.
+    The finite elements have S.37 only, so the card always carries it; other coefficients of S.33 that the settings name are fitted to
+    the same stresses and stand beside it. The SI averages its curves before it fits; that fit stands beside too. It is not handed on:
+    at constant pressure <dP dV> = -kT, so that the slope of stress on the fluctuating volume is the bulk modulus in every run. The mean
+    of n runs keeps 1/n of the squared fluctuation under 1/n of the noise, one run's worth of it, and a kappa that is less well known.
     """
-
-    coefficients: np.ndarray
-    offsets: np.ndarray
-    model: np.ndarray
-    free: np.ndarray
-    covariance: np.ndarray
-    inefficiency: float
-    at_bound: list[str]
-
-    @property
-    def correlation(self) -> float:
-        """Of C10 and C01."""
-        return float(self.covariance[0, 1] / np.sqrt(self.covariance[0, 0] * self.covariance[1, 1]))
-
-
-def fit_card(step: FitStep, *, polymer: str, cell: Path, runs: list[Path], output: Path, output_curve: Path) -> dict[str, Any]:
-    """Fit S.37 to all three normal stresses of all ``runs``, write the card and the mean curve of Fig. S8."""
-    box = read_card(CellCard, cell)
-    settings = step.fit
+    boxes = join_boxes(cells, polymer)
     pulls = read_pulls(runs)
-    fit = fit_mooney_rivlin(pulls.stretches, pulls.stresses, settings)
-    c10, c01, kappa = (float(value) for value in fit.coefficients)
-    shear, young, poisson = small_strain_moduli(c10, c01, kappa)
-    separable = is_identifiable(fit, settings)
-    card = HyperelasticCard.model_validate(
-        {
-            "polymer": polymer,
-            "engine": box.engine,
-            "C10 [Pa]": c10,
-            "C01 [Pa]": c01,
-            "kappa [Pa]": kappa,
-            "Shear modulus [Pa]": shear,
-            "Young's modulus [Pa]": young,
-            "Poisson ratio [1]": poisson,
-            "Density [kg.m-3]": box.density,
-            "Covariance of C10, C01, kappa [Pa2]": fit.covariance.tolist(),
-            "Correlation of C10 and C01 [1]": fit.correlation,
-            "identifiable": separable,
-            "at_bound": fit.at_bound,
-            "Stretch range [1]": [float(pulls.stretches[..., 0].min()), float(pulls.stretches[..., 0].max())],
-            "Strain rate [s-1]": step.strain_rate,
-            "Tensile runs [1]": len(runs),
-            "Root-mean-square misfit [Pa]": float(np.sqrt(np.mean((fit.model - pulls.stresses) ** 2))),
-            "details": _details(fit, pulls, settings, box),
-        }
-    )
+    fit = fit_mooney_rivlin(pulls.stretches, pulls.stresses, step.fit)
+    card = _card(step, polymer, boxes, pulls, fit)
     write_card(output, card)
-    write_curve(output_curve, _table(pulls, fit, settings.bins))
+    write_curve(output_curve, curve_table(pulls, fit, step.fit.bins))
     print(
-        f"hyperelastic-fit {polymer}: shear modulus {shear:.3e} Pa, kappa {kappa:.3e} Pa at {step.strain_rate:g} /s; "
-        f"C10 and C01 {'are' if separable else 'cannot be'} told apart",
+        f"hyperelastic-fit {polymer}: shear modulus {card.shear_modulus:.3e} Pa, kappa {card.kappa:.3e} Pa at {step.strain_rate:g} /s; "
+        f"C10 and C01 {'are' if card.identifiable else 'cannot be'} told apart",
         file=sys.stderr,
     )
-    return {"engine": "scipy.optimize.lsq_linear", "runs": len(runs), "at_bound": fit.at_bound}
+    return {"engine": "scipy.optimize.lsq_linear", "runs": len(runs), "at_bound": card.at_bound}
 
 
-def fit_mooney_rivlin(stretches: np.ndarray, stresses: np.ndarray, settings: HyperelasticSettings) -> Fit:
-    """Linear least squares of S.37 on the normal Cauchy ``stresses`` [Pa] at the measured ``stretches``, both (runs, points, 3).
-
-    One residual stress per run and axis is fitted along, else the stress that a box starts with would end up in kappa. The box
-    lengths are exact, so no smoothing: the volume fluctuations of a barostat carry much of what is known of kappa, and averages
-    over a picosecond halve it. Bounds: C10 and C01 keep the energy Drucker-stable, and the Poisson ratio keeps kappa above a
-    multiple of the shear modulus. Raises `ConvergenceError` when the data cannot carry a fit.
-    """
-    runs, points, _ = stretches.shape
-    offsets = np.einsum("rs,ab->rasb", np.eye(runs), np.eye(3)).reshape(runs, 1, 3, 3 * runs)
-    matrix = np.concatenate([principal_basis(stretches), np.broadcast_to(offsets, (runs, points, 3, 3 * runs))], axis=3)
-    matrix, target = matrix.reshape(runs * points * 3, 3 + 3 * runs), stresses.reshape(-1)
-    if len(matrix) <= matrix.shape[1] or np.linalg.matrix_rank(matrix) < matrix.shape[1]:
-        raise ConvergenceError("the pulls have too few or too similar points for a fit; pull further or raise the points of the pulls")
-    # kappa = ratio (C10 + C01) + excess, excess >= 0: a bound on the Poisson ratio, still linear
-    nu = settings.smallest_poisson_ratio
-    change = np.eye(matrix.shape[1])
-    change[2, :2] = 4 * (1 + nu) / (3 * (1 - 2 * nu))
-    lower = np.array([settings.smallest_c10, settings.smallest_c01, 0.0, *[-np.inf] * 3 * runs])
-    found = lsq_linear(matrix @ change, target, bounds=(lower, np.full(len(lower), np.inf)), method="bvls", lsq_solver="exact")
-    if found.status < 0 or not np.isfinite(found.x).all():
-        raise ConvergenceError(f"the least-squares fit failed: {found.message}")
-    solution = change @ np.maximum(found.x, lower)
-    slack = found.x[:3] - lower[:3]
-    at_bound = [name for name, value in zip(NAMES, slack, strict=True) if value <= ON_BOUND * max(abs(solution[:3]))]
-    free, covariance, inefficiency = _without_bounds(matrix, target, (runs, points, 3))
-    return Fit(
-        solution[:3], solution[3:].reshape(runs, 3), (matrix @ solution).reshape(stresses.shape), free, covariance, inefficiency, at_bound
+def _card(step: FitStep, polymer: str, boxes: Boxes, pulls: Pulls, fit: Fit) -> HyperelasticCard:
+    settings = step.fit
+    bootstrap = bootstrap_runs(fit, settings)
+    errors, sources = standard_errors(fit, bootstrap)
+    averaged = fit_mooney_rivlin(*(values.mean(axis=0)[None] for values in (pulls.stretches, pulls.stresses)), settings)
+    return HyperelasticCard.model_validate(
+        {
+            "polymer": polymer,
+            "engine": boxes.engine,
+            **moduli(fit.coefficients),
+            "Poisson ratio [1]": small_strain_moduli(*fit.coefficients.tolist())[2],
+            "Standard errors": errors,
+            "Standard errors from": sources,
+            "Covariance of C10, C01, kappa [Pa2]": fit.covariance.tolist(),
+            "Correlation of C10 and C01 [1]": fit.correlation,
+            "Bootstrap over pulls": bootstrap,
+            "identifiable": is_identifiable(fit, errors, settings),
+            "at_bound": [KAPPA.get(name, name) for name in fit.at_bound],
+            "stability": stability(pulls.stretches, fit),
+            "Fit of the averaged curve": moduli(averaged.coefficients),
+            "Generalised fit (S.33)": generalised_fit(pulls, settings),
+            "Stretch range [1]": [float(pulls.stretches[..., 0].min()), float(pulls.stretches[..., 0].max())],
+            "Strain rate [s-1]": step.strain_rate,
+            "Tensile runs [1]": len(pulls.stretches),
+            "Root-mean-square misfit [Pa]": fit.rms,
+            "Boxes [1]": boxes.count,
+            "Atoms [1]": boxes.atoms,
+            "Density [kg.m-3]": boxes.density,
+            "Density standard error [kg.m-3]": boxes.density_error,
+            "Bulk modulus from volume fluctuation [Pa]": boxes.bulk_modulus,
+            "torsion_mode": boxes.torsion_mode,
+            "equilibrated": boxes.equilibrated,
+            "conserves_energy": boxes.conserves_energy,
+            "details": _details(fit, pulls, settings),
+        }
     )
 
 
-def _without_bounds(matrix: np.ndarray, target: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray, float]:
-    scale = np.linalg.norm(matrix, axis=0)
-    left, singular, directions = np.linalg.svd(matrix / scale, full_matrices=False)
-    spread = directions.T / singular / scale[:, None]
-    solution = spread @ (left.T @ target)
-    misfit = (target - matrix @ solution).reshape(shape)
-    inefficiency = _inefficiency(misfit)
-    variance = float((misfit**2).sum() / (misfit.size - matrix.shape[1])) * inefficiency
-    return solution[:3], variance * (spread @ spread.T)[:3, :3], inefficiency
-
-
-def _inefficiency(misfit: np.ndarray) -> float:
-    """The largest growth of the variance of block means over that of independent points: slow noise is few independent numbers."""
-    _, points, _ = misfit.shape
-    total = float((misfit**2).mean())
-    factor = 1.0
-    for size in range(2, points // LEAST_BLOCKS + 1):
-        kept = misfit[:, : points // size * size]
-        means = kept.reshape(len(misfit), -1, size, 3).mean(axis=2)
-        factor = max(factor, size * float((means**2).mean()) / total if total else 1.0)
-    return factor
-
-
-def is_identifiable(fit: Fit, settings: HyperelasticSettings) -> bool:
-    """Whether C10 and C01 are two numbers: off their bounds, not collinear, and known well against their sum."""
-    errors = np.sqrt(np.diag(fit.covariance)[:2])
-    half_modulus = fit.coefficients[0] + fit.coefficients[1]
-    return bool(
-        not {"C10", "C01"} & set(fit.at_bound)
-        and abs(fit.correlation) <= settings.largest_correlation
-        and (errors <= settings.largest_relative_error * half_modulus).all()
+def generalised_fit(pulls: Pulls, settings: HyperelasticSettings) -> GeneralisedFit | None:
+    """The fit of the settings' coefficients of S.33; None where they are those of S.37."""
+    if set(settings.coefficients) == set(TWO_PARAMETERS):
+        return None
+    fit = fit_mooney_rivlin(pulls.stretches, pulls.stresses, settings, settings.coefficients)
+    return GeneralisedFit.model_validate(
+        {
+            "Coefficients [Pa]": fit.material,
+            "Covariance of the coefficients [Pa2]": fit.covariance.tolist(),
+            "at_bound": fit.at_bound,
+            "Root-mean-square misfit [Pa]": fit.rms,
+            "stability": stability(pulls.stretches, fit),
+        }
     )
 
 
-def _details(fit: Fit, pulls: Pulls, settings: HyperelasticSettings, box: CellCard) -> dict[str, Any]:
-    covariance = fit.covariance
-    shear_variance = float(covariance[0, 0] + covariance[1, 1] + 2 * covariance[0, 1])
-    single = [
-        fit_mooney_rivlin(stretches[None], stresses[None], settings).coefficients
-        for stretches, stresses in zip(pulls.stretches, pulls.stresses, strict=True)
-    ]
-    shears = [float(2 * (value[0] + value[1])) for value in single]
-    between = float(np.std(shears, ddof=1) / len(shears) ** 0.5) if len(shears) > 1 else None
+def stability(stretches: np.ndarray, fit: Fit) -> Stability:
+    """Baker-Ericksen and Drucker at every measured stretch (..., 3)."""
+    return Stability(
+        baker_ericksen=bool((baker_ericksen(stretches, fit.material) > 0).all()),
+        drucker=bool((drucker(stretches, fit.material) > 0).all()),
+    )
+
+
+def _details(fit: Fit, pulls: Pulls, settings: HyperelasticSettings) -> dict[str, Any]:
+    single = [moduli(solve(triangle[None], fit.names, settings)[0]) for triangle in fit.triangles]
     return {
-        "standard error of the shear modulus [Pa]": 2 * max(shear_variance, 0.0) ** 0.5,
-        "standard error of the shear modulus between runs [Pa]": between,
-        "standard error of kappa [Pa]": float(covariance[2, 2] ** 0.5),
         "points that count as one [1]": fit.inefficiency,
-        "without bounds [Pa]": {name: float(value) for name, value in zip(NAMES, fit.free, strict=True)},
-        "mean residual stress [Pa]": {name: float(value) for name, value in zip(AXES, fit.offsets.mean(axis=0), strict=True)},
-        "shear modulus of each run [Pa]": shears,
-        "kappa of each run [Pa]": [float(value[2]) for value in single],
-        "bulk modulus from volume fluctuation [Pa]": box.details.get("bulk modulus from volume fluctuation [Pa]"),
+        "without bounds [Pa]": {KAPPA.get(name, name): value for name, value in zip(fit.names, fit.free.tolist(), strict=True)},
+        "mean residual stress [Pa]": dict(zip(AXES[:3], fit.offsets.mean(axis=0).tolist(), strict=True)),
+        "each run": {name: [found[name] for found in single] for name in MODULI},
         "temperature of the pulls [K]": pulls.temperature,
-        "torsion mode": box.torsion_mode,
-        "equilibrated": box.equilibrated,
-        "atoms": box.atoms,
         "note": "moduli belong to this strain rate; an uncrosslinked melt has no static shear modulus",
     }
 
 
-def _table(pulls: Pulls, fit: Fit, bins: int) -> pd.DataFrame:
-    stretches, stresses, model = (bin_means(values, bins) for values in (pulls.stretches, pulls.stresses, fit.model))
-    scatter = stresses.std(axis=0, ddof=1) if len(stresses) > 1 else np.zeros_like(stresses[0])
+def curve_table(pulls: Pulls, fit: Fit, bins: int) -> pd.DataFrame:
+    """What Fig. S8 plots: means over runs and over ``bins`` parts of the pull, their standard errors between runs, and the fit.
+
+    The fit runs along the path of free lateral faces, not along the measured volumes, and carries the mean residual stress. ``lateral``
+    is the mean of both lateral axes. One run has no standard error, hence no column of it.
+    """
+    stretches, stresses = (_with_lateral(bin_means(values, bins)) for values in (pulls.stretches, pulls.stresses))
+    axial = stretches[..., 0].mean(axis=0)
+    lateral = free_lateral_stretch(axial, fit.material)
+    path = np.stack([axial, lateral, lateral], axis=1)
+    model = _with_lateral(principal_basis(path, fit.names) @ fit.coefficients + fit.offsets.mean(axis=0))
+    runs = len(stresses)
     columns: dict[str, np.ndarray] = {}
     for index, name in enumerate(AXES):
-        columns[f"Stretch {name} [1]"] = stretches.mean(axis=0)[:, index]
-        columns[f"Stress {name} [Pa]"] = stresses.mean(axis=0)[:, index]
-        columns[f"Scatter {name} [Pa]"] = scatter[:, index]
-        columns[f"Fit {name} [Pa]"] = model.mean(axis=0)[:, index]
-    # what Fig. S8 plots: both lateral axes as one
-    columns["Stress lateral [Pa]"] = stresses.mean(axis=0)[:, 1:].mean(axis=1)
-    columns["Fit lateral [Pa]"] = model.mean(axis=0)[:, 1:].mean(axis=1)
+        columns[f"Stretch {name} [1]"] = stretches[..., index].mean(axis=0)
+        columns[f"Stress {name} [Pa]"] = stresses[..., index].mean(axis=0)
+        if runs > 1:
+            columns[f"Standard error {name} [Pa]"] = stresses[..., index].std(axis=0, ddof=1) / runs**0.5
+        columns[f"Fit {name} [Pa]"] = model[:, index]
     return pd.DataFrame(columns)
+
+
+def _with_lateral(values: np.ndarray) -> np.ndarray:
+    return np.concatenate([values, values[..., 1:].mean(axis=-1, keepdims=True)], axis=-1)

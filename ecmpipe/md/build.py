@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from ecmpipe.cards import CellCard, write_card
 from ecmpipe.engines.lammps import force_field_file
@@ -22,39 +23,20 @@ from ecmpipe.units import ANGSTROM, AVOGADRO
 ENGINE = "ecmpipe chain growth with PCFF"
 
 
-def build_cell(step: BuildStep, *, polymer: str, description: Path, output: Path, output_cell: Path) -> dict[str, Any]:
-    """Grow one box and write its data file and its card. A term that PCFF lacks is a `SettingsError` with its name."""
+def build_cell(step: BuildStep, *, polymer: str, description: Path, box: int, output: Path, output_cell: Path) -> dict[str, Any]:
+    """Grow one box and write its data file and its card. Terms that PCFF lacks are a `SettingsError` with their names."""
     told = read_description(description)
     force_field = read_force_field(force_field_file("pcff.frc"))
     chains = build_chains(told, step.chains)
     system = assemble(chains, force_field, step.linear_angle if step.torsions == "linear_safe" else None)
-    mass = sum(force_field.mass(name) for name in system.types) * 1e-3 / AVOGADRO
+    mass = sum(system.masses[name] for name in system.types) * 1e-3 / AVOGADRO
     length = (mass / step.growth_density) ** (1 / 3)
-    print(f"md-build {polymer}: {system.atoms} atoms in {len(chains)} chains, box {length:.3e} m", file=sys.stderr)
-    seed = derive_seed(step.seed, polymer, "build")
+    print(f"md-build {polymer}, box {box}: {system.atoms} atoms in {len(chains)} chains, {length:.3e} m wide", file=sys.stderr)
+    seed = derive_seed(step.seed, polymer, box, "build")
     positions = grow_chains(chains, told, force_field, step.growth, length / ANGSTROM, np.random.default_rng(seed))
     title = f"{told.name}: {len(chains)} chains, PCFF, torsions {step.torsions}, seed {seed} (units real)"
-    write_data(output, title, system, force_field, positions, length / ANGSTROM)
-    write_card(output_cell, _card(step, polymer, told, chains, system, force_field, length, seed))
-    return {"engine": ENGINE, "force field": Path(force_field.source).name, "atoms": system.atoms}
-
-
-def build_chains(description: PolymerDescription, chains: list[ChainSettings]) -> list[Chain]:
-    """All chains of a box; equal chains share one object, which growth does not change."""
-    return [chain for group in chains for chain in [build_chain(description, group.units)] * group.count]
-
-
-def _card(
-    step: BuildStep,
-    polymer: str,
-    told: PolymerDescription,
-    chains: list[Chain],
-    system: System,
-    force_field: ForceField,
-    length: float,
-    seed: int,
-) -> CellCard:
-    return CellCard.model_validate(
+    write_data(output, title, system, positions, length / ANGSTROM)
+    card = CellCard.model_validate(
         {
             "polymer": polymer,
             "engine": ENGINE,
@@ -65,13 +47,62 @@ def _card(
             "Net charge [e]": round(sum(system.charges), 9) + 0.0,
             "seed": seed,
             "torsion_mode": step.torsions,
-            "details": {
-                "name": told.name,
-                "source": told.source,
-                "units per chain": [group.units for group in step.chains for _ in range(group.count)],
-                "force field": Path(force_field.source).name,
-                "torsions left out": system.left_out,
-                "cross terms that PCFF leaves at zero": system.zero_cross_terms,
-            },
+            "details": _details(step, told, chains, system, force_field)
+            | {"closest pair more than three bonds apart [m]": closest_pair(chains, positions, length / ANGSTROM) * ANGSTROM},
         }
     )
+    write_card(output_cell, card)
+    return {"engine": ENGINE, "force field": Path(force_field.source).name, "atoms": system.atoms}
+
+
+def build_chains(description: PolymerDescription, chains: list[ChainSettings]) -> list[Chain]:
+    """All chains of a box; equal chains share one object, which growth does not change."""
+    return [chain for group in chains for chain in [build_chain(description, group.units)] * group.count]
+
+
+def check_polymer(description: Path, chains: list[ChainSettings]) -> None:
+    """Refuse a description that PCFF cannot serve, before anything starts."""
+    told = read_description(description)
+    # four units have every term of a long chain
+    short = [ChainSettings(count=1, units=min(group.units, 4)) for group in chains]
+    assemble(build_chains(told, short), read_force_field(force_field_file("pcff.frc")), None)
+
+
+def closest_pair(chains: list[Chain], positions: np.ndarray, length: float) -> float:
+    """The least distance [angstrom] of two atoms more than three bonds apart in a periodic cube of side ``length`` [angstrom]."""
+    owner = [
+        (chain, offset)
+        for chain, offset in zip(chains, np.cumsum([0, *(len(chain.types) for chain in chains)]), strict=False)
+        for _ in chain.types
+    ]
+    tree = cKDTree(np.mod(positions, length), boxsize=length)
+    reach = 1.0
+    while True:
+        pairs = tree.query_pairs(reach, output_type="ndarray")
+        gaps = positions[pairs[:, 0]] - positions[pairs[:, 1]]
+        distances = np.linalg.norm(gaps - length * np.round(gaps / length), axis=1)
+        for at in np.argsort(distances):
+            first, second = (int(index) for index in pairs[at])
+            (chain, offset), (_, start) = owner[first], owner[second]
+            if offset != start or second - start not in _within(chain, first - offset, 3):
+                return float(distances[at])
+        reach *= 1.3
+
+
+def _within(chain: Chain, atom: int, bonds: int) -> set[int]:
+    found = {atom}
+    for _ in range(bonds):
+        found |= {other for index in found for other in chain.neighbours[index]}
+    return found
+
+
+def _details(step: BuildStep, told: PolymerDescription, chains: list[Chain], system: System, force_field: ForceField) -> dict[str, Any]:
+    return {
+        "name": told.name,
+        "source": told.source,
+        "tacticity": told.tacticity,
+        "units per chain": [group.units for group in step.chains for _ in range(group.count)],
+        "force field": Path(force_field.source).name,
+        "torsions left out": system.left_out,
+        "cross terms that PCFF leaves at zero": system.zero_cross_terms,
+    }

@@ -1,4 +1,7 @@
-"""LAMMPS commands in its `real` units: what every run shares, the chunks of a stage, and the tables that fixes write."""
+"""LAMMPS commands in its `real` units: what every run shares, the chunks of a stage, and the tables that fixes write.
+
+Functions that take ``division`` give the commands of a retry: the time step is divided by it, and what counts in time steps grows by it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import pandas as pd
 
 from ecmpipe.errors import EngineError
 from ecmpipe.settings.md import DynamicsSettings
-from ecmpipe.units import ANGSTROM, ATMOSPHERE, FEMTOSECOND, GRAM_PER_CUBIC_CENTIMETRE
+from ecmpipe.units import ANGSTROM, ATMOSPHERE, FEMTOSECOND, GRAM_PER_CUBIC_CENTIMETRE, KCAL_PER_MOL
 
 SAMPLE = 5  # time steps between two samples of an average
 SKIN = 2.0  # angstrom, LAMMPS' neighbour skin
@@ -19,6 +22,7 @@ NOTED = [
     *(f"c_thermo_press[{number}]" for number in range(1, 7)),
     "c_thermo_temp",
     "v_density",
+    "v_energy",
 ]
 
 
@@ -50,18 +54,24 @@ def after_data(dynamics: DynamicsSettings, coefficients: list[str]) -> list[str]
         *coefficients,
         f"neighbor {SKIN:g} bin",
         "neigh_modify every 1 delay 4 check yes",
-        f"timestep {dynamics.time_step / FEMTOSECOND:.6g}",
         *(f"variable length_{axis} equal l{axis}" for axis in "xyz"),
         "variable density equal density",
+        "variable energy equal etotal",
         "thermo 500",
         "thermo_style custom step temp press density etotal pe ke vol",
         "thermo_modify flush yes",
     ]
 
 
-def note(name: str, every: int) -> str:
-    """Average lengths, pressures, temperature and density over windows of ``every`` steps into ``{name}.txt``."""
-    return f"fix note all ave/time {SAMPLE} {every // SAMPLE} {every} {' '.join(NOTED)} file {name}.txt format ' %.15g'"
+def time_step(seconds: float, division: int) -> str:
+    """The ``timestep`` command."""
+    return f"timestep {seconds / FEMTOSECOND / division:.10g}"
+
+
+def note(name: str, every: int, division: int) -> str:
+    """Average what is `NOTED` over windows of ``every`` undivided time steps into ``{name}.txt``."""
+    sample, window = SAMPLE * division, every * division
+    return f"fix note all ave/time {sample} {window // sample} {window} {' '.join(NOTED)} file {name}.txt format ' %.15g'"
 
 
 def npt(dynamics: DynamicsSettings, temperature: tuple[float, float], pressure: tuple[float, float] | None, axes: str = "iso") -> str:
@@ -90,7 +100,7 @@ def pair_coefficients(data: Path) -> list[str]:
 
 
 def read_notes(work: Path, names: list[str]) -> pd.DataFrame:
-    """Join the tables of several chunks: time step, lengths [m], Cauchy stresses' negatives (pressures) [Pa], K, kg/m3."""
+    """Join the tables of several chunks, a row per window: lengths [m], pressures [Pa] (positive in compression), K, kg/m3, energy [J]."""
     tables = []
     for name in names:
         path = work / f"{name}.txt"
@@ -102,10 +112,9 @@ def read_notes(work: Path, names: list[str]) -> pd.DataFrame:
             rows = np.empty((0, 0))
         if rows.size == 0 or rows.shape[1] != 1 + len(NOTED) or not np.isfinite(rows).all():
             raise EngineError(f"{path}: has no complete rows; delete the folder {work} and run the step again")
-        tables.append(rows)
+        tables.append(rows[rows[:, 0] > 0])  # a window of one sample also counts the state at the start
     rows = np.concatenate(tables)
-    columns = {"step": rows[:, 0]}
-    columns |= {f"length_{axis}": rows[:, 1 + number] * ANGSTROM for number, axis in enumerate("xyz")}
+    columns = {f"length_{axis}": rows[:, 1 + number] * ANGSTROM for number, axis in enumerate("xyz")}
     columns |= {f"pressure_{name}": rows[:, 4 + number] * ATMOSPHERE for number, name in enumerate(STRESSES)}
-    columns |= {"temperature": rows[:, 10], "density": rows[:, 11] * GRAM_PER_CUBIC_CENTIMETRE}
+    columns |= {"temperature": rows[:, 10], "density": rows[:, 11] * GRAM_PER_CUBIC_CENTIMETRE, "energy": rows[:, 12] * KCAL_PER_MOL}
     return pd.DataFrame(columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,15 +24,18 @@ class Group(Model):
             for name in pair:
                 if name not in self.atoms:
                     raise ValueError(f"the bond {pair} names '{name}', which is not among the atoms {list(self.atoms)}")
-        if len(self.bonds) != len(self.atoms) - 1 or not self._connected():
-            raise ValueError("the atoms must form one tree (rings and loose atoms are not supported): atoms - 1 bonds that join them all")
+        if len({frozenset(pair) for pair in self.bonds}) != len(self.bonds) or any(first == second for first, second in self.bonds):
+            raise ValueError("a bond stands twice, or joins an atom to itself")
+        loose = set(self.atoms) - self._connected()
+        if loose:
+            raise ValueError(f"no bonds join {sorted(loose)} to '{next(iter(self.atoms))}'; the atoms must hang together")
         return self
 
-    def _connected(self) -> bool:
+    def _connected(self) -> set[str]:
         reached = {next(iter(self.atoms))}
         for _ in self.bonds:
             reached |= {name for pair in self.bonds if reached & set(pair) for name in pair}
-        return len(reached) == len(self.atoms)
+        return reached
 
 
 class Unit(Group):
@@ -77,10 +80,11 @@ class TorsionStates(Model):
 
 
 class PolymerDescription(Model):
-    """One file of ``inputs/polymers/``."""
+    """One file of ``inputs/polymers/``. ``tacticity`` is that of all centres with four different neighbours along the chain."""
 
     name: str
     source: str
+    tacticity: Literal["atactic", "isotactic", "syndiotactic"] = "atactic"
     unit: Unit
     start: EndGroup
     end: EndGroup

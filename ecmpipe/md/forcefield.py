@@ -2,7 +2,8 @@
 
 Rules of the file: of entries that repeat, the highest version wins; a key is tried as the literal types first and then through
 the equivalence column of its kind, forwards and backwards; a term that PCFF does not list is zero for cross terms and an error
-for bonds, angles, torsions, out-of-planes, van der Waals and bond increments.
+for bonds, angles, torsions, out-of-planes, van der Waals and bond increments. The file's automatic parameters (`cff91_auto`), generic
+guesses by element, are not used but for the bond increments, which stand nowhere else.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ ODD_ONES = {"bond_increments": "cff91_auto"}  # the only table of the automatic 
 Key = tuple[str, ...]
 
 
+class MissingTerm(SettingsError):
+    """A term that PCFF lacks, by name."""
+
+
 @dataclass(frozen=True)
 class ForceField:
     """Tables of ``pcff.frc`` in its own units (angstrom, degree, kcal/mol, e, g/mol)."""
@@ -58,19 +63,16 @@ class ForceField:
         return None
 
     def require(self, section: str, key: Sequence[str]) -> tuple[tuple[float, ...], bool]:
-        """As `find`; a missing term is a `SettingsError` that names it."""
+        """As `find`; a missing term is a `MissingTerm`."""
         found = self.find(section, key)
         if found is None:
-            raise SettingsError(
-                f"PCFF has no term '{section}' for {' - '.join(key)} (nor through its equivalences); "
-                f"choose other PCFF types in the polymer description ({self.source} lists them)"
-            )
+            raise MissingTerm(f"PCFF has no term '{section}' for {' - '.join(min(literal := tuple(key), literal[::-1]))}")
         return found
 
     def mass(self, name: str) -> float:
-        """g/mol; an unknown type is a `SettingsError`."""
+        """g/mol; an unknown type is a `MissingTerm`."""
         if name not in self.masses or name not in self.equivalence:
-            raise SettingsError(f"PCFF has no atom type '{name}'; {self.source} lists the types it knows")
+            raise MissingTerm(f"PCFF has no atom type '{name}'")
         return self.masses[name]
 
     def increment(self, first: str, second: str) -> float:
@@ -140,9 +142,8 @@ class ForceField:
             found = self._forwards("wilson_out_of_plane", (outer[0], centre, outer[1], outer[2]))
             if found is not None:
                 return found
-        raise SettingsError(
-            f"PCFF has no term 'wilson_out_of_plane' for the centre {centre} with {first}, {third}, {fourth} (in any order); "
-            f"choose other PCFF types in the polymer description ({self.source} lists them)"
+        raise MissingTerm(
+            f"PCFF has no term 'wilson_out_of_plane' for the centre {centre} with {', '.join(sorted((first, third, fourth)))}"
         )
 
     def angle_angle(self, key: Key) -> tuple[float, ...]:

@@ -1,17 +1,42 @@
-"""Chains grown atom by atom in a periodic box at PCFF's own bond lengths and angles."""
+"""Chains grown in a periodic box at PCFF's own bond lengths and angles, with no two unbonded atoms close.
+
+What hangs on one atom is put down at once, as a rigid set that one torsion turns; a ring system with its substituents is one such set.
+A set that finds no room makes the chain retreat and try another way.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 
+from ecmpipe.errors import ConvergenceError
 from ecmpipe.md.description import PolymerDescription
 from ecmpipe.md.forcefield import ForceField
+from ecmpipe.md.rings import embed
 from ecmpipe.md.topology import Chain
 from ecmpipe.settings.md import GrowthSettings
 from ecmpipe.units import ANGSTROM
+
+SPREAD = np.radians(10)  # of a dihedral about its state
+HAND = {
+    "isotactic": lambda unit, rng: 1,
+    "syndiotactic": lambda unit, rng: 1 - 2 * (unit % 2),
+    "atactic": lambda unit, rng: rng.choice((1, -1)),
+}
+
+
+@dataclass(frozen=True)
+class RigidSet:
+    """Atoms about the bond before-centre in cylinder coordinates [angstrom, rad] from the centre; the first one's azimuth is 0."""
+
+    atoms: list[int]
+    along: np.ndarray
+    radius: np.ndarray
+    azimuth: np.ndarray
 
 
 def grow_chains(
@@ -22,84 +47,165 @@ def grow_chains(
     length: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Unwrapped positions [angstrom], shape (atoms, 3), of all chains in a cube of side ``length`` [angstrom]."""
-    states = {frozenset(item.bond): (np.radians(item.angles), np.array(item.weights) / sum(item.weights)) for item in description.torsions}
-    total = sum(len(chain.types) for chain in chains)
-    positions = np.full((total, 3), np.nan)
-    offset = 0
-    for chain in chains:
-        _Grower(chain, states, force_field, growth, length, rng, positions, offset).grow()
-        offset += len(chain.types)
-    return positions
+    """Unwrapped positions [angstrom], shape (atoms, 3), of all chains in a cube of side ``length`` [angstrom].
+
+    Raises `ConvergenceError` when a chain finds no way that keeps ``growth.closest`` from everything it is not bonded to.
+    """
+    placed = np.empty((0, 3))
+    shapes: dict[tuple, np.ndarray] = {}
+    for number, chain in enumerate(chains, start=1):
+        for _ in range(growth.restarts):
+            own = _Grower(chain, description, force_field, growth, length, rng, placed, shapes).grow()
+            if own is not None:
+                break
+        else:
+            raise ConvergenceError(
+                f"{description.name}: chain {number} of {len(chains)} found no room after {growth.restarts} starts; lower 'growth_density "
+                "[kg.m-3]' of the polymer, or raise md.growth.tries or md.growth.restarts"
+            )
+        placed = np.concatenate([placed, own])
+    return placed
 
 
 class _Grower:
-    def __init__(self, chain, states, force_field, growth, length, rng, positions, offset) -> None:
-        self.chain, self.states, self.force_field, self.length, self.rng = chain, states, force_field, length, rng
-        self.tries, self.reach, self.room = growth.tries, growth.reach / ANGSTROM, growth.room / ANGSTROM
-        self.everything, self.offset = positions, offset
-        self.own = positions[offset : offset + len(chain.types)]
+    def __init__(self, chain, description, force_field, growth, length, rng, others, shapes) -> None:
+        self.chain, self.force_field, self.growth, self.length, self.rng = chain, force_field, growth, length, rng
+        self.room, self.closest, self.shapes = growth.room / ANGSTROM, growth.closest / ANGSTROM, shapes
+        self.states = {
+            frozenset(item.bond): (np.radians(item.angles), np.array(item.weights) / sum(item.weights)) for item in description.torsions
+        }
+        self.hands = [HAND[description.tacticity](unit, rng) for unit in chain.units]
+        self.others = np.mod(others, length)
+        self.tree = cKDTree(self.others, boxsize=length) if len(others) else None
+        self.own = np.full((len(chain.types), 3), np.nan)
 
-    def grow(self) -> None:
+    def grow(self) -> np.ndarray | None:
+        """Positions of the chain, or None when it ran out of retreats."""
         chain, own = self.chain, self.own
         root = next(index for index, around in enumerate(chain.neighbours) if len(around) == 1)
         first = chain.neighbours[root][0]
-        own[root] = self.rng.uniform(0, self.length, 3)
-        own[first] = own[root] + self._bond(root, first) * _unit(self.rng.normal(size=3))
+        while np.isnan(own[root]).any() or any(self._crowded(own[atom]) for atom in (root, first)):
+            own[root] = self.rng.uniform(0, self.length, 3)
+            own[first] = own[root] + self._bond(root, first) * _unit(self.rng.normal(size=3))
         on_path = self._backbone(root)
         queue = deque([(root, first, None)])
+        history: list[tuple[deque, list[int]]] = []
+        retreats = 0
         while queue:
-            before, centre, reference = queue.popleft()
-            children = sorted((other for other in chain.neighbours[centre] if other != before), key=lambda other: not on_path[other])
-            if not children:
+            before = deque(queue)
+            entry = queue.popleft()
+            rigid = self._rigid_set(*entry[:2], on_path)
+            if not rigid.atoms:
                 continue
-            self._place(reference, before, centre, children)
-            queue.extend((centre, child, before) for child in children)
+            if not self._place(entry, rigid):
+                retreats += 1
+                if retreats > self.growth.retreats:
+                    return None
+                queue = before
+                # mostly a little, now and then far, for a trap may be of any size
+                for _ in range(min(int(1 / self.rng.uniform(1e-9, 1)), len(history))):
+                    queue, gone = history.pop()
+                    own[gone] = np.nan
+                continue
+            history.append((before, rigid.atoms))
+            queue.extend(self._next(entry, rigid))
+        return own
 
-    def _place(self, reference: int | None, before: int, centre: int, children: list[int]) -> None:
-        """Put all children of ``centre`` at once: a rigid set that one torsion about before-centre turns."""
+    def _next(self, entry: tuple, rigid: RigidSet) -> list[tuple[int, int, int]]:
+        """The bonds that lead on: before, centre, and an atom on ``before`` that dihedrals count from."""
+        before, centre, _ = entry
+        ring = self.chain.ring_of(centre)
+        if ring is None:
+            return [(centre, child, before) for child in rigid.atoms]
+        here = [atom for atom in (centre, *rigid.atoms) if atom in ring]
+        return [
+            (atom, outer, next(other for other in self.chain.neighbours[atom] if other in ring))
+            for atom in here
+            for outer in self.chain.neighbours[atom]
+            if outer not in ring and outer != before
+        ]
+
+    def _place(self, entry: tuple, rigid: RigidSet) -> bool:
+        """Put the set down at the first torsion with room, else at the roomiest; False when even that is too close."""
+        before, centre, reference = entry
         own = self.own
         axis = _unit(own[centre] - own[before])
         start = own[before] - own[reference] if reference is not None else self.rng.normal(size=3)
         normal = _unit(np.cross(start, axis))
         other = np.cross(normal, axis)
-        angles = [self._angle(before, centre, child) for child in children]
-        lengths = [self._bond(centre, child) for child in children]
-        azimuths = self._azimuths(centre, children, angles)
-        torsions = self._torsions(before, centre)
-        # IUPAC: at 180 degrees the first child lies opposite to the reference, as seen along the bond
-        turns = torsions[:, None] + azimuths[None, :]
-        bend = np.pi - np.array(angles)
-        directions = np.cos(bend)[None, :, None] * axis + np.sin(bend)[None, :, None] * (
-            np.cos(turns)[..., None] * other + np.sin(turns)[..., None] * normal
+        # IUPAC: at 180 degrees the first atom lies opposite to the reference, as seen along the bond
+        turns = self._torsions(before, centre)[:, None] + rigid.azimuth[None, :]
+        candidates = (
+            own[centre]
+            + rigid.along[None, :, None] * axis
+            + rigid.radius[None, :, None] * (np.cos(turns)[..., None] * other + np.sin(turns)[..., None] * normal)
         )
-        candidates = own[centre] + np.array(lengths)[None, :, None] * directions
-        near = self._near(centre, before)
+        near = self._near(centre, before, float(np.hypot(rigid.along, rigid.radius).max()))
         choice = 0
-        if len(near) and len(torsions) > 1:
+        if len(near):
             gaps = candidates[:, :, None, :] - near[None, None, :, :]
-            gaps -= self.length * np.round(gaps / self.length)
             room = np.sqrt((gaps**2).sum(axis=-1).min(axis=(1, 2)))
             roomy = np.flatnonzero(room > self.room)
             # the first roomy candidate keeps the weights of the dihedral states; the roomiest is the fallback
             choice = int(roomy[0]) if len(roomy) else int(np.argmax(room))
-        own[children] = candidates[choice]
+            if room[choice] < self.closest:
+                return False
+        own[rigid.atoms] = candidates[choice]
+        return True
 
-    def _near(self, centre: int, before: int) -> np.ndarray:
-        gaps = self.everything - self.own[centre]
+    def _crowded(self, place: np.ndarray) -> bool:
+        return self.tree is not None and self.tree.query(np.mod(place, self.length))[0] < self.closest
+
+    def _near(self, centre: int, before: int, size: float) -> np.ndarray:
+        """Nearest images of all atoms about ``centre`` that a set of that size must keep away from."""
+        reach = self.room + size
+        here = self.own[centre]
+        gaps = self.own - here
         gaps -= self.length * np.round(gaps / self.length)
         with np.errstate(invalid="ignore"):
-            close = (gaps**2).sum(axis=1) < self.reach**2
-        close[[self.offset + index for index in (centre, before, *self.chain.neighbours[before], *self.chain.neighbours[centre])]] = False
-        return self.own[centre] + gaps[close]
+            close = (gaps**2).sum(axis=1) < reach**2
+        close[[centre, before, *self.chain.neighbours[before], *self.chain.neighbours[centre]]] = False
+        near = here + gaps[close]
+        if self.tree is None:
+            return near
+        found = self.others[self.tree.query_ball_point(np.mod(here, self.length), reach)] - here
+        return np.concatenate([near, here + found - self.length * np.round(found / self.length)])
 
     def _torsions(self, before: int, centre: int) -> np.ndarray:
         found = self.states.get(frozenset((self.chain.names[before], self.chain.names[centre])))
         if found is None:
-            return self.rng.uniform(-np.pi, np.pi, self.tries)
-        return self.rng.choice(found[0], size=self.tries, p=found[1]) + self.rng.normal(0, np.radians(10), self.tries)
+            return self.rng.uniform(-np.pi, np.pi, self.growth.tries)
+        return self.rng.choice(found[0], size=self.growth.tries, p=found[1]) + self.rng.normal(0, SPREAD, self.growth.tries)
 
-    def _azimuths(self, centre: int, children: list[int], angles: list[float]) -> np.ndarray:
+    def _rigid_set(self, before: int, centre: int, on_path: list[bool]) -> RigidSet:
+        ring = self.chain.ring_of(centre)
+        if ring is not None:
+            return self._ring_set(before, centre, ring)
+        children = sorted((other for other in self.chain.neighbours[centre] if other != before), key=lambda other: not on_path[other])
+        angles = np.array([self._angle(before, centre, child) for child in children])
+        lengths = np.array([self._bond(centre, child) for child in children])
+        azimuth = self.hands[centre] * self._azimuths(centre, children, angles)
+        return RigidSet(children, -lengths * np.cos(angles), lengths * np.sin(angles), azimuth)
+
+    def _ring_set(self, before: int, centre: int, ring: frozenset[int]) -> RigidSet:
+        """The whole ring system and what hangs on it, but ``before`` and ``centre``."""
+        atoms = sorted(ring | {other for atom in ring for other in self.chain.neighbours[atom]})
+        joined = [(i, k) for i, atom in enumerate(atoms) for k, other in enumerate(atoms) if other in self.chain.neighbours[atom]]
+        alike = (*(self.chain.types[atom] for atom in atoms), *joined)
+        if alike not in self.shapes:
+            self.shapes[alike] = embed(self.chain, atoms, self._bond, self._angle, self.rng)
+        where = dict(zip(atoms, self.shapes[alike], strict=True))
+        axis = _unit(where[centre] - where[before])
+        rest = [atom for atom in self.chain.neighbours[centre] if atom in ring]
+        rest += [atom for atom in atoms if atom not in (before, centre, *rest)]
+        gaps = np.array([where[atom] - where[centre] for atom in rest])
+        along = gaps @ axis
+        flat = gaps - along[:, None] * axis
+        first = _unit(flat[0])
+        azimuth = np.arctan2(flat @ np.cross(axis, first), flat @ first)
+        return RigidSet(rest, along, np.linalg.norm(flat, axis=1), azimuth)
+
+    def _azimuths(self, centre: int, children: list[int], angles: np.ndarray) -> np.ndarray:
         """Turns of the siblings about the bond, from the angles between them by the spherical law of cosines."""
 
         def between(one: int, two: int) -> float:
@@ -108,7 +214,7 @@ class _Grower:
             return float(np.arccos(np.clip(cosine, -1, 1)))
 
         if len(children) < 3:
-            return np.array([0.0, *(between(0, number) for number in range(1, len(children)))])
+            return np.array([0.0, *(between(0, number) for number in range(1, len(children)))])[: len(children)]
         # the rest angles of a force field need not close about the bond: what is over is shared by all three
         gaps = np.array([between(0, 1), between(1, 2), between(2, 0)])
         gaps *= 2 * np.pi / gaps.sum()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations
+
+import networkx
 
 from ecmpipe.errors import SettingsError
 from ecmpipe.md.description import PolymerDescription
@@ -14,11 +17,12 @@ MOST_NEIGHBOURS = 4
 
 @dataclass
 class Chain:
-    """One molecule. ``names`` are those of the description, ``parents`` a tree that starts at an atom with one neighbour."""
+    """One molecule. ``names`` are those of the description; ``units`` say which repeat unit an atom belongs to, ends to their neighbour."""
 
     names: list[str]
     types: list[str]
     bonds: list[tuple[int, int]]
+    units: list[int]
     neighbours: list[list[int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -26,6 +30,18 @@ class Chain:
         for first, second in self.bonds:
             self.neighbours[first].append(second)
             self.neighbours[second].append(first)
+
+    @cached_property
+    def rings(self) -> dict[int, frozenset[int]]:
+        """Atom -> the ring system it belongs to: what hangs together without the bonds that are in no ring."""
+        graph = networkx.Graph(self.bonds)
+        graph.remove_edges_from(list(networkx.bridges(graph)))
+        systems = (frozenset(atoms) for atoms in networkx.connected_components(graph) if len(atoms) > 1)
+        return {atom: system for system in systems for atom in system}
+
+    def ring_of(self, atom: int) -> frozenset[int] | None:
+        """The ring system of ``atom``, None when it is in no ring."""
+        return self.rings.get(atom)
 
     def angles(self) -> list[tuple[int, int, int]]:
         """All i-j-k with i < k."""
@@ -52,24 +68,26 @@ def build_chain(description: PolymerDescription, units: int) -> Chain:
     names: list[str] = []
     types: list[str] = []
     bonds: list[tuple[int, int]] = []
+    numbers: list[int] = []
 
-    def add(group, retype: dict[str, str]) -> dict[str, int]:
-        index = {name: len(names) + number for number, name in enumerate(group.atoms)}
+    def add(group, retype: dict[str, str], number: int) -> dict[str, int]:
+        index = {name: len(names) + count for count, name in enumerate(group.atoms)}
         names.extend(group.atoms)
         types.extend(retype.get(name, kind) for name, kind in group.atoms.items())
         bonds.extend((index[first], index[second]) for first, second in group.bonds)
+        numbers.extend([number] * len(group.atoms))
         return index
 
-    start = add(description.start, {})
+    start = add(description.start, {}, 0)
     joint = start[description.start.link]
     for number in range(units):
         retype = {**(description.start.retype if number == 0 else {}), **(description.end.retype if number == units - 1 else {})}
-        unit = add(description.unit, retype)
+        unit = add(description.unit, retype, number)
         bonds.append((joint, unit[description.unit.head]))
         joint = unit[description.unit.tail]
-    end = add(description.end, {})
+    end = add(description.end, {}, units - 1)
     bonds.append((joint, end[description.end.link]))
-    chain = Chain(names, types, bonds)
+    chain = Chain(names, types, bonds, numbers)
     crowded = next((index for index, around in enumerate(chain.neighbours) if len(around) > MOST_NEIGHBOURS), None)
     if crowded is not None:
         raise SettingsError(

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
 from ecmpipe.cards import HyperelasticCard, read_card, read_curve, whole_file
+from ecmpipe.report.polymers import rate_text, si_order
 from ecmpipe.report.results import SHOWN_LI, Case, Frame, read_case, read_fields
 from ecmpipe.settings.report import FiguresStep
 from ecmpipe.units import ANGSTROM, CUBIC_ANGSTROM, HOUR
@@ -36,6 +37,7 @@ def plot_figures(
     plt.rcParams.update({"font.size": 9, "axes.grid": True, "grid.alpha": 0.25, "savefig.dpi": step.settings.dots_per_inch})
     runs = sorted((read_case(path.parent) for path in cases), key=lambda case: (case.filler != "none", case.filler, case.c_rate))
     polymers = [(read_card(HyperelasticCard, fit), read_curve(curve)) for fit, curve in zip(fits, curves, strict=True)]
+    polymers.sort(key=lambda pair: si_order(pair[0]))
     voltage = read_curve(delithiation)
     for path in output:
         if path.stem == "overview":
@@ -147,17 +149,21 @@ def plot_overpotential(cases: list[Case]) -> Figure:
 
 
 def plot_stress_stretch(polymers: list[tuple[HyperelasticCard, pd.DataFrame]]) -> Figure:
-    """Fig. S8: mean Cauchy stresses of the pulls and the fit of S.37."""
-    figure, axes = plt.subplots(1, len(polymers), figsize=(4.6 * len(polymers), 3.6), squeeze=False, layout="constrained")
+    """Fig. S8: mean Cauchy stresses of the pulls with their standard error, and S.37 with free lateral faces."""
+    figure, axes = plt.subplots(1, len(polymers), figsize=(4.8 * len(polymers), 3.8), squeeze=False, layout="constrained")
     for ax, (card, curve), letter in zip(axes[0], polymers, "abcdefghij", strict=False):
         stretch = curve["Stretch axial [1]"]
         for name, colour in (("axial", "tab:blue"), ("lateral", "tab:gray")):
-            ax.plot(stretch, 1e-6 * curve[f"Stress {name} [Pa]"], ".", ms=3, alpha=0.6, color=colour, label=f"MD, {name}")
-            ax.plot(stretch, 1e-6 * curve[f"Fit {name} [Pa]"], "-", color=colour, label=f"Mooney-Rivlin, {name}")
-        flag = "" if card.identifiable else "; C10, C01 not separable"
-        ax.set_title(f"({letter}) {card.polymer}, {card.strain_rate:.0e} s$^{{-1}}$, {card.runs} pulls{flag}", fontsize=9)
-        ax.set(xlabel="stretch λ", ylabel="Cauchy stress [MPa]")
-        ax.legend(fontsize=7)
+            stress = 1e-6 * curve[f"Stress {name} [Pa]"]
+            if card.runs > 1:
+                error = 1e-6 * curve[f"Standard error {name} [Pa]"]
+                ax.fill_between(stretch, stress - error, stress + error, color=colour, alpha=0.2, lw=0)
+            ax.plot(stretch, stress, "o", ms=3, mew=0, alpha=0.7, color=colour, label=f"MD, {name}")
+            ax.plot(stretch, 1e-6 * curve[f"Fit {name} [Pa]"], "-", lw=1.8, color=colour, label=f"Mooney-Rivlin, {name}")
+        pulls = f"{card.runs} pull" + ("s" if card.runs > 1 else "")
+        ax.set_title(f"({letter}) {card.polymer}: {rate_text(card.strain_rate)}, {pulls}, {card.atoms} atoms")
+        ax.set(xlabel="axial stretch λ", ylabel="Cauchy stress [MPa]")
+        ax.legend(fontsize=8)
     return figure
 
 

@@ -11,13 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from ecmpipe import __version__
 from ecmpipe.cards import FemParametersCard, read_card, read_json, whole_file
+from ecmpipe.report.polymers import COLUMNS, hyperelastic_rows, polymer_notes
 from ecmpipe.report.tables import (
     FRACTURE_COLUMNS,
     adhesion_rows,
     comparison_rows,
     elastic_tables,
     fracture_rows,
-    hyperelastic_rows,
     surface_rows,
 )
 from ecmpipe.settings.report import SummaryStep
@@ -37,6 +37,8 @@ def write_page(
         surfaces=surface_rows(found),
         adhesion=adhesion_rows(found),
         hyperelastic=hyperelastic_rows(found),
+        hyperelastic_columns=COLUMNS,
+        polymer_notes=polymer_notes(found),
         fracture=fracture_rows(found),
         fracture_columns=FRACTURE_COLUMNS,
         pictures={path.stem: _embed(path) for path in figures},

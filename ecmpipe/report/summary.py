@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ecmpipe.cards import AdhesionCard, CrystalCard, ElasticCard, HyperelasticCard, SurfacesCard, read_card, read_curve, write_json
+from ecmpipe.report.polymers import si_order
 from ecmpipe.report.results import read_case
 from ecmpipe.settings.report import SummaryStep
 from ecmpipe.units import EV
@@ -32,7 +33,7 @@ def write_summary(
     for card in (read_card(ElasticCard, path) for path in elastics):
         materials[card.material] |= _elastic(card)
     materials["ncm811"] |= _delithiation(delithiation)
-    polymers = {card.polymer: card for card in (read_card(HyperelasticCard, path) for path in fits)}
+    polymers = {card.polymer: card for card in sorted((read_card(HyperelasticCard, path) for path in fits), key=si_order)}
     engines["md"] = next(iter(polymers.values())).engine if polymers else "none"
     runs = [read_case(path.parent) for path in cases]
     engines["fem"] = str(runs[0].summary.details.get("engine", "ecmpipe.fem"))
@@ -40,7 +41,7 @@ def write_summary(
         "engines": engines,
         "dft": materials,
         "interface": _interface(read_card(AdhesionCard, adhesion[0])) if adhesion else None,
-        "hyperelastic": {name: _polymer(card) for name, card in polymers.items()},
+        "hyperelastic": {name: summarise_polymer(card) for name, card in polymers.items()},
         "fem": {case.name: case.summary.model_dump(mode="json") for case in runs},
         "printed in the SI": {name: value["value"] for name, value in step.printed.model_dump(mode="json").items()},
     }
@@ -104,8 +105,7 @@ def mean_over(x: np.ndarray, values: np.ndarray) -> float:
     return float(np.trapezoid(values, x) / (x[-1] - x[0]))
 
 
-def _polymer(card: HyperelasticCard) -> dict[str, Any]:
-    keep = card.model_dump(mode="json")
-    names = ("C10 [Pa]", "C01 [Pa]", "kappa [Pa]", "Shear modulus [Pa]", "Young's modulus [Pa]", "Poisson ratio [1]", "Strain rate [s-1]")
-    more = ("Correlation of C10 and C01 [1]", "identifiable", "at_bound", "Tensile runs [1]")
-    return {name: keep[name] for name in (*names, *more)} | {"density [kg.m-3]": card.density}
+def summarise_polymer(card: HyperelasticCard) -> dict[str, Any]:
+    """What the report says of a polymer, under the keys of its card."""
+    found = card.model_dump(mode="json", exclude={"polymer", "density", "density_error", "details"})
+    return found | {"density [kg.m-3]": card.density, "density standard error [kg.m-3]": card.density_error}

@@ -1,9 +1,10 @@
-"""The tables of the report: the SI's value beside this run's, Tables S2 and S3, Table 2, and the cracks."""
+"""The tables of the report: the SI's value beside this run's, Tables S2 and S3, and the cracks."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ecmpipe.report.polymers import density_text
 from ecmpipe.units import HOUR
 
 Row = tuple[str, str, str, str]
@@ -17,8 +18,8 @@ def comparison_rows(summary: dict[str, Any]) -> list[Row]:
     rows: list[Row] = []
     for polymer in summary["hyperelastic"]:
         if (reference := printed.get(f"density_{polymer}")) is not None:
-            here = summary["hyperelastic"][polymer]["density [kg.m-3]"]
-            rows.append((f"density of {polymer}", f"{reference / 1e3:.2f} g/cm³", f"{here / 1e3:.3f} g/cm³", engines["md"]))
+            here = density_text(summary["hyperelastic"][polymer])
+            rows.append((f"density of {polymer}", f"{reference / 1e3:.2f} g/cm³", f"{here} g/cm³", engines["md"]))
     for rate in (1, 5, 10):
         case = summary["fem"].get(f"none/{rate}C")
         if case is not None:
@@ -137,28 +138,11 @@ def adhesion_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-_COEFFICIENTS = ("C10 [Pa]", "C01 [Pa]", "kappa [Pa]", "Shear modulus [Pa]", "Young's modulus [Pa]")
 _MODULI = (
     ("K", "bulk_modulus [Pa]", "Bulk modulus [Pa]"),
     ("G", "shear_modulus [Pa]", "Shear modulus [Pa]"),
     ("E", "youngs_modulus [Pa]", "Young's modulus [Pa]"),
 )
-
-
-def hyperelastic_rows(summary: dict[str, Any]) -> list[list[str]]:
-    """Table 2 with what a reader must know of it: the rate, and whether C10 and C01 can be told apart."""
-    rows = []
-    for name, card in summary["hyperelastic"].items():
-        rows.append(
-            [
-                name,
-                *(f"{card[key] / 1e6:.0f}" + (" (bound)" if key.split()[0] in card["at_bound"] else "") for key in _COEFFICIENTS),
-                f"{card['Strain rate [s-1]']:.0e}",
-                "yes" if card["identifiable"] else "no",
-                f"{card['density [kg.m-3]'] / 1e3:.3f}",
-            ]
-        )
-    return rows
 
 
 FRACTURE_COLUMNS = (

@@ -1,28 +1,52 @@
-"""Settings of the hyperelastic fit (S.37 on the stresses of the pulls)."""
+"""Settings of the hyperelastic fit (S.33 and S.37 on the stresses of the pulls)."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from ecmpipe.settings.base import Count, Model, Number, Step
 
 if TYPE_CHECKING:
     from ecmpipe.settings import Settings
 
-VERSION = 1
+VERSION = 2
+COEFFICIENT = re.compile(r"C\d\d|kappa[1-9]")
 
 
 class HyperelasticSettings(Model):
-    """Bounds keep the card usable by the finite elements; whatever stands on one is named in ``at_bound``."""
+    """Bounds keep the card usable by the finite elements; whatever stands on one is named in ``at_bound``.
 
+    ``coefficients`` of S.33 other than those of S.37 are fitted beside S.37. Those above C10, C01 and kappa1 have no bounds.
+    """
+
+    coefficients: list[str] = Field(max_length=12)
     bins: Count = Field(ge=4, le=10_000)
+    bootstrap: Count = Field(ge=20, le=100_000)
+    seed: Count = Field(ge=0)
     smallest_c10: Number = Field(alias="smallest_C10 [Pa]", gt=0, le=1e9)
     smallest_c01: Number = Field(alias="smallest_C01 [Pa]", ge=0, le=1e9)
     smallest_poisson_ratio: Number = Field(alias="smallest_poisson_ratio [1]", ge=-0.5, lt=0.5)
     largest_correlation: Number = Field(alias="largest_correlation [1]", gt=0, lt=1)
     largest_relative_error: Number = Field(alias="largest_relative_error [1]", gt=0, le=1)
+
+    @field_validator("coefficients")
+    @classmethod
+    def _coefficients_make_a_material(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if not COEFFICIENT.fullmatch(name):
+                raise ValueError(f"'{name}' is no coefficient of S.33; write C and two digits (C10, C11) or kappa and one (kappa1)")
+            if name == "C00":
+                raise ValueError("C00 stores energy in a body at rest (S.33 is misprinted there); leave it out")
+            if names.count(name) > 1:
+                raise ValueError(f"'{name}' stands twice; keep one")
+        if not {"C10", "C01"} & set(names):
+            raise ValueError("without C10 or C01 the body has no shear modulus at rest; add one")
+        if "kappa1" not in names:
+            raise ValueError("without kappa1 the body has no bulk modulus at rest; add it")
+        return names
 
 
 class FitStep(Step):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -12,7 +14,7 @@ from ecmpipe.settings.base import Count, Model, Name, Number, Step, existing_fil
 if TYPE_CHECKING:
     from ecmpipe.settings import Settings
 
-VERSION = 1
+VERSION = 2
 
 Axis = Literal["x", "y", "z"]
 TorsionMode = Literal["literal", "linear_safe"]
@@ -41,11 +43,16 @@ class ChainSettings(Model):
 
 
 class GrowthSettings(Model):
-    """How chains are grown: candidate torsions per bond, atoms within ``reach`` count, ``room`` is enough to stop looking."""
+    """How chains are grown: candidate torsions per bond, of which the first with ``room`` is taken, else the roomiest.
+
+    A place nearer than ``closest`` is never taken: the chain retreats, at most ``retreats`` times before it starts anew elsewhere.
+    """
 
     tries: Count = Field(ge=1, le=1000)
-    reach: Number = Field(alias="reach [m]", gt=0, le=2e-9)
     room: Number = Field(alias="room [m]", gt=0, le=1e-9)
+    closest: Number = Field(alias="closest [m]", gt=0, le=5e-10)
+    retreats: Count = Field(ge=0, le=1_000_000)
+    restarts: Count = Field(ge=1, le=1000)
 
 
 class MinimiseSettings(Model):
@@ -56,10 +63,35 @@ class MinimiseSettings(Model):
 
 
 class EquilibriumSettings(Model):
-    """When the last stage counts as equilibrated: what is discarded of it, and how far its two halves may differ in density."""
+    """When the last stage counts as equilibrated, and how often it is repeated until it does.
+
+    ``discard`` of it is left out; in the rest the densities of the two ``halves`` may differ, and a straight line through the density
+    rise or fall, by no more than these parts of the mean.
+    """
 
     discard: Number = Field(alias="discard [1]", ge=0, le=0.9)
+    halves: Number = Field(alias="halves [1]", gt=0, le=0.1)
     drift: Number = Field(alias="drift [1]", gt=0, le=0.1)
+    extensions: Count = Field(ge=0, le=1000)
+
+
+class ConservationSettings(Model):
+    """A run at constant energy after the equilibration: how long, and what drift of an atom's energy is too much."""
+
+    duration: Number = Field(alias="duration [s]", gt=0, le=1e-8)
+    largest_drift: Number = Field(alias="largest_drift [J.s-1]", gt=0)
+
+
+class LammpsSettings(Model):
+    """How LAMMPS is run; the input scripts are the same. ``module``: in a child process; ``program``: ``[*command, "-in", ...]``."""
+
+    run: Literal["module", "program"]
+    command: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
+
+    @property
+    def program(self) -> list[str] | None:
+        """The command of the program, None for the module."""
+        return self.command if self.run == "program" else None
 
 
 class DynamicsSettings(Model):
@@ -135,17 +167,20 @@ class PolymerSettings(Model):
 
 
 class MdSettings(Model):
-    """Amorphous polymers."""
+    """Amorphous polymers. A polymer is pulled ``boxes`` (grown independently) x ``axes`` x ``replicas`` (new velocities) times."""
 
     seed: Count = Field(ge=1, le=2**31 - 1)
     axes: Annotated[list[Axis], Field(min_length=1), AfterValidator(_distinct)]
+    boxes: Count = Field(ge=1, le=1000)
     replicas: Count = Field(ge=1, le=1000)
+    lammps: LammpsSettings
     linear_angle: Number = Field(alias="linear_angle [deg]", gt=120, le=180)
     growth: GrowthSettings
     minimise: MinimiseSettings
     dynamics: DynamicsSettings
     push_off: PushOffSettings
     equilibrium: EquilibriumSettings
+    conservation: ConservationSettings
     polymers: dict[Name, PolymerSettings] = Field(min_length=1)
 
 
@@ -153,6 +188,11 @@ class _MdStep(Step):
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
     seed: Count
+
+    def identity(self, *more: str) -> str:
+        """The hash of what decides a run's course: not how LAMMPS is launched, nor how its averages are judged. ``more``: its inputs."""
+        chosen = self.model_dump(mode="json", exclude={"lammps", "equilibrium", "conservation"})
+        return hashlib.sha256("\n".join([json.dumps(chosen, sort_keys=True), *more]).encode()).hexdigest()
 
 
 class BuildStep(_MdStep):
@@ -168,16 +208,19 @@ class BuildStep(_MdStep):
 class EquilibrateStep(_MdStep):
     """What relaxing one box reads."""
 
+    lammps: LammpsSettings
     dynamics: DynamicsSettings
     minimise: MinimiseSettings
     push_off: PushOffSettings
     equilibrium: EquilibriumSettings
+    conservation: ConservationSettings
     stages: list[StageSettings] = Field(min_length=1)
 
 
 class TensileStep(_MdStep):
-    """What one pull reads; axis and replica are its identity."""
+    """What one pull reads; box, axis and replica are its identity."""
 
+    lammps: LammpsSettings
     dynamics: DynamicsSettings
     temperature: Number = Field(alias="temperature [K]", gt=0)
     pressure: Number = Field(alias="pressure [Pa]")
@@ -220,6 +263,8 @@ def equilibrate_step(settings: Settings, polymer: str) -> EquilibrateStep:
         minimise=settings.md.minimise,
         push_off=settings.md.push_off,
         equilibrium=settings.md.equilibrium,
+        conservation=settings.md.conservation,
+        lammps=settings.md.lammps,
         stages=stages,
     )
 
@@ -230,6 +275,7 @@ def tensile_step(settings: Settings, polymer: str) -> TensileStep:
     return TensileStep(
         version=VERSION,
         seed=settings.md.seed,
+        lammps=settings.md.lammps,
         dynamics=settings.md.dynamics,
         temperature=settings.parameters.md.temperature.value,
         pressure=settings.parameters.md.pressure.value,

@@ -11,7 +11,7 @@ from ecmpipe.settings.base import Count, Model, Step, quantity
 if TYPE_CHECKING:
     from ecmpipe.settings import Settings
 
-VERSION = 1
+VERSION = 2
 
 
 class ReportSettings(Model):

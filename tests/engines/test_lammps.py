@@ -1,22 +1,17 @@
-"""LAMMPS behind the engine: chunks, resuming, failures that are noticed, and the physics that decks rely on."""
+"""The physics that decks rely on: stress, energies term by term against an independent program."""
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
-import sys
-import time
-from contextlib import suppress
-from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ecmpipe.engines.lammps import Chunk, Deck, force_field_file, open_lammps, run_deck
-from ecmpipe.errors import EngineError
+from ecmpipe.engines.lammps import force_field_file
+from ecmpipe.engines.lammps_worker import open_lammps
 from ecmpipe.md.deck import after_data, before_data
 from ecmpipe.settings.md import DynamicsSettings
 from tests.md.boxes import data_file, described, force_field, grown, methyl_capped_polyamide
@@ -30,104 +25,11 @@ DYNAMICS = DynamicsSettings.model_validate(
         "barostat_time [s]": 1e-12,
     }
 )
-BATH = [
-    "velocity all create 300 4242",
-    "fix move all nve/limit 0.02",
-    "fix bath all langevin 300 300 50 4243",
-]
-NOTE = "fix note all ave/time 1 1 5 c_thermo_temp c_thermo_pe file {}.txt format ' %.15g'"
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("box") / "system.data"
-    return data_file(path, described("pdms"), 1, 8, 16.0, 150)
-
-
-def deck(chunks: int, commands: list[str] | None = None) -> Deck:
-    """Minimise, then short runs; ``commands`` replace those of the last chunk."""
-    items = [Chunk("start", ["minimize 1e-4 0 200 2000", "reset_timestep 0", BATH[0]], None)]
-    items += [Chunk(f"run_{number}", [*BATH[1:], NOTE.format(f"run_{number}"), "run 20"], 20) for number in range(1, chunks)]
-    if commands is not None:
-        items[-1] = Chunk(items[-1].name, commands, 20)
-    return Deck(before_data(), after_data(DYNAMICS, []), items)
-
-
-def test_a_resumed_run_equals_an_uninterrupted_one(data: Path, tmp_path: Path) -> None:
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    run_deck(deck(3), data, whole, "same")
-    run_deck(deck(2), data, parts, "same")  # as if the third chunk had never been reached
-    facts = run_deck(deck(3), data, parts, "same")
-    assert json.loads((parts / "state.json").read_text())["done"] == 3 and facts["atoms"] == 82
-    for name in ("run_1.txt", "run_2.txt"):
-        assert np.array_equal(np.loadtxt(whole / name), np.loadtxt(parts / name))
-    # a finished folder is read, not run again; another identity starts anew
-    stamp = (parts / "run_2.txt").stat().st_mtime_ns
-    run_deck(deck(3), data, parts, "same")
-    assert (parts / "run_2.txt").stat().st_mtime_ns == stamp
-    run_deck(deck(3), data, parts, "other")
-    assert (parts / "run_2.txt").stat().st_mtime_ns > stamp
-
-
-@pytest.mark.parametrize(
-    ("commands", "message"),
-    [
-        ([*BATH[1:], "variable t equal step", "fix stop all halt 1 v_t > 5 error soft", "run 20"], r"stopped after \d+ of 20 steps"),
-        (["nonsense"], "Unknown command"),
-        (["fix move all nve", "timestep 20", "run 20"], "LAMMPS failed"),
-        (["shell 'kill -SEGV $PPID'", "run 20"], "SIGSEGV"),
-    ],
-    ids=["early stop", "bad command", "atoms fly apart", "crash"],
-)
-def test_failures_are_noticed_and_the_folder_is_kept(data: Path, tmp_path: Path, commands: list[str], message: str) -> None:
-    with pytest.raises(EngineError, match=message) as caught:
-        run_deck(deck(2, commands), data, tmp_path / "work", "x")
-    assert "next:" in str(caught.value) and "last lines" in str(caught.value)
-    assert json.loads((tmp_path / "work" / "state.json").read_text())["done"] == 1
-    assert (tmp_path / "work" / "restart.a").is_file()
-
-
-def test_a_killed_step_leaves_no_lammps_behind_and_resumes(data: Path, tmp_path: Path) -> None:
-    work = tmp_path / "work"
-    long = deck(3, ["fix move all nve", "run 10000000"])
-    (tmp_path / "deck.json").write_text(json.dumps(asdict(long)))
-    script = (
-        "import json, sys; from pathlib import Path; from ecmpipe.engines.lammps import *;"
-        f"d = json.loads(Path({str(tmp_path / 'deck.json')!r}).read_text());"
-        "d = Deck(d['before'], d['always'], [Chunk(**c) for c in d['chunks']]);"
-        f"run_deck(d, Path({str(data)!r}), Path({str(work)!r}), 'same')"
-    )
-
-    def running() -> bool:
-        commands = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            with suppress(OSError):
-                commands.append(path.read_bytes())
-        return any(b"ecmpipe.engines.lammps" in command and str(work).encode() in command for command in commands)
-
-    parent = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-    state = work / "state.json"
-    until(lambda: state.is_file() and json.loads(state.read_text())["done"] == 2)
-    parent.kill()
-    parent.wait()
-    until(lambda: not running())
-    facts = run_deck(deck(3), data, work, "same")  # what is left is done, from the last restart
-    assert facts["atoms"] == 82 and json.loads(state.read_text())["done"] == 3
-
-
-def until(condition, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
-def test_missing_force_field_is_an_engine_error() -> None:
-    with pytest.raises(EngineError, match="no such force-field file"):
-        force_field_file("none.frc")
-
-
-def test_stress_per_atom_s32_equals_the_pressure_tensor(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("polymer", "units"), [("pdms", 8), ("polyamide", 5)])
+def test_stress_per_atom_s32_equals_the_pressure_tensor(polymer: str, units: int, tmp_path: Path) -> None:
+    data = data_file(tmp_path / "system.data", described(polymer), 1, units, 16.0, 150)
     engine = open_lammps(["-screen", "none", "-log", "none", "-nocite"])
     commands = [*before_data(), f"read_data {data}", *after_data(DYNAMICS, []), "pair_modify tail no", "velocity all create 300 11"]
     names = [f"s{number}" for number in range(1, 7)]

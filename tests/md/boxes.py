@@ -18,7 +18,7 @@ from ecmpipe.md.topology import Chain
 from ecmpipe.settings.md import ChainSettings, GrowthSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-GROWTH = GrowthSettings.model_validate({"tries": 40, "reach [m]": 6e-10, "room [m]": 2.2e-10})
+GROWTH = GrowthSettings.model_validate({"tries": 40, "room [m]": 2.2e-10, "closest [m]": 1.7e-10, "retreats": 1000, "restarts": 20})
 
 
 @cache
@@ -54,5 +54,5 @@ def data_file(
     _, system, positions = grown(description, count, units, length, linear_angle)
     # displaced, so that no bonded term stands at its minimum
     positions = positions + np.random.default_rng(2).normal(0, 0.04, positions.shape)
-    write_data(path, description.name, system, force_field(), positions, length)
+    write_data(path, description.name, system, positions, length)
     return path

@@ -133,7 +133,7 @@ def test_pymatgen_reads_the_data_file(tmp_path: Path) -> None:
     out, cell = tmp_path / "system.data", tmp_path / "cell.json"
     step = build_step("literal", [{"count": 2, "units": 4}, {"count": 1, "units": 3}])
     description = ROOT / "inputs" / "polymers" / "polyamide.yaml"
-    build_cell(step, polymer="polyamide", description=description, output=out, output_cell=cell)
+    build_cell(step, polymer="polyamide", description=description, box=0, output=out, output_cell=cell)
     card = read_card(CellCard, cell)
     assert (card.atoms, card.chains, card.density) == (19 * 11 + 9, 3, 600)
     assert card.details["cross terms that PCFF leaves at zero"]["AngleAngle Coeffs"]
@@ -167,15 +167,15 @@ def test_missing_terms_are_named(tmp_path: Path, change: dict[str, str], message
     path.write_text(yaml.safe_dump(data), encoding="utf-8")
     step = build_step("literal", [{"count": 1, "units": 3}])
     with pytest.raises(SettingsError, match=message):
-        build_cell(step, polymer="wrong", description=path, output=tmp_path / "a.data", output_cell=tmp_path / "a.json")
+        build_cell(step, polymer="wrong", description=path, box=0, output=tmp_path / "a.data", output_cell=tmp_path / "a.json")
     assert not (tmp_path / "a.data").exists()
 
 
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda data: data["unit"]["bonds"].append(["H11", "H12"]), "one tree"),
-        (lambda data: data["unit"]["bonds"].pop(), "one tree"),
+        (lambda data: data["unit"]["bonds"].append(["C1", "H11"]), "stands twice"),
+        (lambda data: data["unit"]["bonds"].pop(), "hang together"),
         (lambda data: data["unit"]["bonds"][0].append("N"), "at most 2"),
         (lambda data: data["unit"].update(head="X"), "head and tail"),
         (lambda data: data["end"].update(link="X"), "link"),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +21,7 @@ from ecmpipe.md.tensile import pull
 from ecmpipe.settings import read_settings
 from ecmpipe.settings.base import validate
 from ecmpipe.settings.md import MdSettings, StageSettings, build_step, equilibrate_step, tensile_step
+from tests.engines.test_lammps_runs import until
 from tests.md.boxes import ROOT
 
 INPUTS = ROOT / "inputs"
@@ -36,6 +41,7 @@ def relaxed(settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
         build_step(settings, "pdms"),
         polymer="pdms",
         description=INPUTS / "polymers" / "pdms.yaml",
+        box=0,
         output=folder / "system.data",
         output_cell=folder / "cell.json",
     )
@@ -44,6 +50,7 @@ def relaxed(settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
         polymer="pdms",
         data=folder / "system.data",
         cell=folder / "cell.json",
+        box=0,
         output=folder / "equilibrated.data",
         output_cell=folder / "equilibrated.json",
         work=folder / "work",
@@ -51,13 +58,14 @@ def relaxed(settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def pulled(step, relaxed: Path, folder: Path, axis: str = "y", replica: int = 0):
+def pulled(step, relaxed: Path, folder: Path, axis: str = "y", replica: int = 0, box: int = 0):
     out = folder / "curve.csv"
     facts = pull(
         step,
         polymer="pdms",
         data=relaxed / "equilibrated.data",
         cell=relaxed / "equilibrated.json",
+        box=box,
         axis=axis,
         replica=replica,
         output=out,
@@ -74,6 +82,8 @@ def test_equilibration_densifies_and_is_honest_about_its_length(relaxed: Path) -
     mass = built.density * np.prod(built.lengths)
     assert card.density * np.prod(card.lengths) == pytest.approx(mass, rel=1e-3)
     assert card.equilibrated is False  # half a picosecond proves nothing
+    assert card.bulk_modulus > 0 and card.details["extensions of the last stage [1]"] == 0
+    assert card.nve_drift is not None and card.conserves_energy == (abs(card.nve_drift) <= 6.95e-12)
     assert "LAMMPS" in card.engine and card.details["stages"][0]["name"] == "warm"
 
 
@@ -106,10 +116,72 @@ def test_chunks_do_not_change_the_targets_and_replicas_differ(settings, relaxed:
     assert not np.allclose(second["Stress yy [Pa]"], other["Stress yy [Pa]"], rtol=1e-3)
 
 
+def test_boxes_are_grown_apart(settings, relaxed: Path, tmp_path: Path) -> None:
+    for box, name in ((0, "again"), (1, "other")):
+        build_cell(
+            build_step(settings, "pdms"),
+            polymer="pdms",
+            description=INPUTS / "polymers" / "pdms.yaml",
+            box=box,
+            output=tmp_path / f"{name}.data",
+            output_cell=tmp_path / f"{name}.json",
+        )
+    assert (tmp_path / "again.data").read_bytes() == (relaxed / "system.data").read_bytes() != (tmp_path / "other.data").read_bytes()
+
+
+def test_the_last_stage_is_repeated_until_the_density_rests(settings, relaxed: Path, tmp_path: Path) -> None:
+    def again(**edit) -> CellCard:
+        step = equilibrate_step(settings, "pdms")
+        equilibrium = step.equilibrium.model_copy(update={"halves": 1e-9, "extensions": 2} | edit)
+        equilibrate(
+            step.model_copy(update={"equilibrium": equilibrium}),
+            polymer="pdms",
+            data=relaxed / "system.data",
+            cell=relaxed / "cell.json",
+            box=0,
+            output=tmp_path / "equilibrated.data",
+            output_cell=tmp_path / "equilibrated.json",
+            work=tmp_path / "work",
+        )
+        return read_card(CellCard, tmp_path / "equilibrated.json")
+
+    never = again()
+    assert not never.equilibrated and never.details["extensions of the last stage [1]"] == 2
+    assert never.details["time averaged [s]"] == pytest.approx(3 * 0.75 * 5e-13, rel=0.1)
+    first = (tmp_path / "work" / "rest_1.txt").stat().st_mtime_ns
+    # laxer settings are judged on what was run: nothing runs again
+    assert again(extensions=1).details["extensions of the last stage [1]"] == 1
+    assert (tmp_path / "work" / "rest_1.txt").stat().st_mtime_ns == first
+    # the box of the first verdict is that of the run without extensions
+    again(extensions=0)
+    assert (tmp_path / "equilibrated.data").read_bytes() == (relaxed / "equilibrated.data").read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_pull_that_was_killed_ends_as_the_uninterrupted_one(settings, relaxed: Path, tmp_path: Path, number: signal.Signals) -> None:
+    step = tensile_step(settings, "pdms").model_copy(update={"points": 200, "chunks": 20})
+    whole, _ = pulled(step, relaxed, tmp_path / "whole", axis="x")
+    work, out = tmp_path / "work", tmp_path / "curve.csv"
+    options = {"polymer": "pdms", "box": 0, "axis": "x", "replica": 0, "output": out, "work": work}
+    options |= {"step": step.canonical(), "data": relaxed / "equilibrated.data", "cell": relaxed / "equilibrated.json"}
+    command = [sys.executable, "-m", "ecmpipe", "md-tensile"]
+    command += [str(word) for key, value in options.items() for word in (f"--{key}", value)]
+    first = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    until(lambda: (work / "state.json").is_file() and json.loads((work / "state.json").read_text())["done"] >= 5)
+    first.send_signal(number)
+    assert first.wait() != 0 and not out.exists()
+    done = json.loads((work / "state.json").read_text())["done"]
+    assert 5 <= done < 21
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0 and f"after chunk {done} of 21" in again.stderr
+    resumed = read_curve(out)
+    assert len(resumed) == 200 and np.allclose(resumed, whole, rtol=1e-9, atol=0)
+
+
 def test_a_box_too_small_for_the_cutoff_is_refused(settings, relaxed: Path, tmp_path: Path) -> None:
     step = equilibrate_step(settings, "pdms")
     wide = step.model_copy(
-        update={"dynamics": step.dynamics.model_copy(update={"cutoff": 1.5e-9}), "stages": [step.stages[0], step.stages[-1]]}
+        update={"dynamics": step.dynamics.model_copy(update={"cutoff": 1.6e-9}), "stages": [step.stages[0], step.stages[-1]]}
     )
     with pytest.raises(EngineError, match="narrower than cutoff"):
         equilibrate(
@@ -117,6 +189,7 @@ def test_a_box_too_small_for_the_cutoff_is_refused(settings, relaxed: Path, tmp_
             polymer="pdms",
             data=relaxed / "system.data",
             cell=relaxed / "cell.json",
+            box=0,
             output=tmp_path / "a.data",
             output_cell=tmp_path / "a.json",
             work=tmp_path / "work",

@@ -49,7 +49,7 @@ def summary(onset: float | None) -> dict:
     return {
         "engines": {"dft": "D", "md": "M", "fem": "F"},
         "dft": {"ncm811": material, "lgps": material},
-        "hyperelastic": {"pdms": {"density [kg.m-3]": 936.0}},
+        "hyperelastic": {"pdms": {"density [kg.m-3]": 936.0, "density standard error [kg.m-3]": 4.2}},
         "fem": {"none/1C": fem_case(onset)},
         "interface": None,
         "printed in the SI": {
@@ -64,7 +64,7 @@ def summary(onset: float | None) -> dict:
 
 def test_comparison_sets_the_printed_value_beside_ours() -> None:
     rows = {row[0]: row[1:] for row in comparison_rows(summary(1800.0))}
-    assert rows["density of pdms"] == ("0.94 g/cm³", "0.936 g/cm³", "M")
+    assert rows["density of pdms"] == ("0.94 g/cm³", "0.936 ± 0.004 g/cm³", "M")
     assert rows["crack at 1 C"] == ("t = 1620 s (Q = 0.450)", "starts at t = 1800 s (Q = 0.500)", "F")
     assert rows["state at 600 s, 1 C"][1] == "intact"
     assert rows["volume change of NCM811 without Li (calibrated)"][1] == "-6.1 %"

@@ -121,11 +121,25 @@ def test_a_separation_more_touches_the_interface_alone(finished_run: Run) -> Non
 def test_strain_rate_of_pdms_touches_its_pulls_its_fit_its_cells(finished_run: Run) -> None:
     jobs = planned(finished_run, "md: {polymers: {pdms: {'strain_rate [s-1]': 2.0e+11}}}")
     assert jobs == REPORT | {
-        "MD: pull pdms along x, replica 0",
+        "MD: pull pdms, box 0, along x, replica 0",
         "Hyperelastic: fit S.37 to the pdms curves",
         "FEM: every number of the pdms filler case, with its source",
         "FEM: charge at 1 C, filler pdms",
     }
+
+
+def test_one_more_box_is_grown_relaxed_and_pulled_for_every_polymer(finished_run: Run) -> None:
+    jobs = planned(finished_run, "md: {boxes: 2}")
+    ours = {f"MD: {what} pdms, box 1" for what in ("grow", "equilibrate")} | {"MD: pull pdms, box 1, along x, replica 0"}
+    ours |= {"Hyperelastic: fit S.37 to the pdms curves"}
+    fem = {"FEM: every number of the pdms filler case, with its source", "FEM: charge at 1 C, filler pdms"}
+    assert jobs == REPORT | fem | ours | {job.replace("pdms", "polyamide") for job in ours}
+
+
+def test_how_lammps_is_run_plans_its_steps_anew(finished_run: Run) -> None:
+    jobs = planned(finished_run, "md: {lammps: {command: [srun, lmp]}}")
+    assert {"MD: equilibrate pdms, box 0", "MD: pull pdms, box 0, along x, replica 0"} <= jobs
+    assert "MD: grow pdms, box 0" not in jobs
 
 
 def test_one_more_rate_is_one_more_case(finished_run: Run) -> None:

@@ -32,6 +32,7 @@ wildcard_constraints:
     system="bulk|surface",
     batch="[A-Za-z0-9_.-]+",
     polymer="|".join(POLYMERS),
+    box=r"\d+",
     axis="[xyz]",
     replica=r"\d+",
     filler="|".join(["none", *POLYMERS]),

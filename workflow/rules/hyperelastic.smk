@@ -1,7 +1,12 @@
 rule hyperelastic_fit:
     input:
-        cell="results/md/{polymer}/equilibrated.json",
-        runs=expand("results/md/{{polymer}}/tensile/{axis}_{replica}.csv", axis=SETTINGS.md.axes, replica=range(SETTINGS.md.replicas)),
+        cells=expand("results/md/{{polymer}}/box_{box}/equilibrated.json", box=range(SETTINGS.md.boxes)),
+        runs=expand(
+            "results/md/{{polymer}}/tensile/{box}_{axis}_{replica}.csv",
+            box=range(SETTINGS.md.boxes),
+            axis=SETTINGS.md.axes,
+            replica=range(SETTINGS.md.replicas),
+        ),
     output:
         card="results/hyperelastic/{polymer}.json",
         curve="results/hyperelastic/{polymer}_curve.csv",
@@ -15,5 +20,5 @@ rule hyperelastic_fit:
     message:
         "Hyperelastic: fit S.37 to the {wildcards.polymer} curves"
     shell:
-        "{ECMPIPE} hyperelastic-fit --step {params.step:q} --polymer {wildcards.polymer} --cell {input.cell} --runs {input.runs}"
+        "{ECMPIPE} hyperelastic-fit --step {params.step:q} --polymer {wildcards.polymer} --cells {input.cells} --runs {input.runs}"
         " --output {output.card} --output-curve {output.curve} > {log} 2>&1"

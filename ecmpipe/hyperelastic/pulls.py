@@ -1,4 +1,4 @@
-"""The pulls in axes of their own (axial, and the two lateral ones in cyclic order), and their mean curve."""
+"""The pulls of a polymer in axes of their own (axial, and the two lateral ones in cyclic order)."""
 
 from __future__ import annotations
 
