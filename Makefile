@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 OVERLAY ?=
 
-.PHONY: run test lint setup clean readme
+.PHONY: run test lint setup clean readme bench-md
 
 run: $(STAMP)
 	@$(BIN)/python -m ecmpipe check $(if $(OVERLAY),--overlay '$(OVERLAY)')
@@ -21,6 +21,10 @@ lint: $(STAMP)
 # README.md's picture and numbers, from the results of make run.
 readme: $(STAMP)
 	@$(BIN)/python -m ecmpipe readme
+
+# What a pull costs above bare lmp, after make run.
+bench-md: $(STAMP)
+	@$(BIN)/python benchmarks/md_overhead.py
 
 setup: $(STAMP)
 

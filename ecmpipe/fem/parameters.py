@@ -109,8 +109,11 @@ def _filler(filler: str, cards: list[Path]) -> dict[str, Sourced]:
     if not card.c10 + card.c01 > 0:
         raise CardError(f"{cards[0]}: C10 + C01 = {card.c10 + card.c01:g} Pa makes an unstable filler; check the fit")
     source = f"hyperelastic/{filler}: S.37 at {card.strain_rate:g} s-1 ({card.engine})"
-    values = {"filler_c10": (card.c10, "Pa"), "filler_c01": (card.c01, "Pa"), "filler_kappa": (card.kappa, "Pa")}
-    return {name: Sourced(value=value, unit=unit, label="computed", source=source) for name, (value, unit) in values.items()}
+    values = {"filler_c10": ("C10 [Pa]", card.c10), "filler_c01": ("C01 [Pa]", card.c01), "filler_kappa": ("kappa [Pa]", card.kappa)}
+    return {
+        name: Sourced(value=value, unit="Pa", label="computed", source=f"{source}, standard error {card.errors[key]:.2g} Pa")
+        for name, (key, value) in values.items()
+    }
 
 
 def _derived(numbers: dict[str, Sourced]) -> dict[str, Sourced]:

@@ -18,7 +18,6 @@ from ecmpipe.laws.mooney_rivlin import (
     TWO_PARAMETERS,
     baker_ericksen,
     drucker,
-    free_lateral_stretch,
     principal_basis,
     small_strain_moduli,
 )
@@ -127,13 +126,13 @@ def _details(fit: Fit, pulls: Pulls, settings: HyperelasticSettings) -> dict[str
 def curve_table(pulls: Pulls, fit: Fit, bins: int) -> pd.DataFrame:
     """What Fig. S8 plots: means over runs and over ``bins`` parts of the pull, their standard errors between runs, and the fit.
 
-    The fit runs along the path of free lateral faces, not along the measured volumes, and carries the mean residual stress. ``lateral``
-    is the mean of both lateral axes. One run has no standard error, hence no column of it.
+    The fit carries the mean residual stress and runs along the mean lateral stretches of the pulls, smoothed by a parabola: along the path
+    of free faces it would miss the data where the box settles to another volume than it started from. ``lateral`` is the mean of both
+    lateral axes. One run has no standard error, hence no column of it.
     """
     stretches, stresses = (_with_lateral(bin_means(values, bins)) for values in (pulls.stretches, pulls.stresses))
     axial = stretches[..., 0].mean(axis=0)
-    lateral = free_lateral_stretch(axial, fit.material)
-    path = np.stack([axial, lateral, lateral], axis=1)
+    path = np.stack([axial, *(_smooth(axial, stretches[..., index].mean(axis=0)) for index in (1, 2))], axis=1)
     model = _with_lateral(principal_basis(path, fit.names) @ fit.coefficients + fit.offsets.mean(axis=0))
     runs = len(stresses)
     columns: dict[str, np.ndarray] = {}
@@ -144,6 +143,10 @@ def curve_table(pulls: Pulls, fit: Fit, bins: int) -> pd.DataFrame:
             columns[f"Standard error {name} [Pa]"] = stresses[..., index].std(axis=0, ddof=1) / runs**0.5
         columns[f"Fit {name} [Pa]"] = model[:, index]
     return pd.DataFrame(columns)
+
+
+def _smooth(axial: np.ndarray, lateral: np.ndarray) -> np.ndarray:
+    return np.polynomial.Polynomial.fit(axial, lateral, 2)(axial)
 
 
 def _with_lateral(values: np.ndarray) -> np.ndarray:

@@ -31,7 +31,8 @@ def read_pulls(paths: list[Path]) -> Pulls:
     for path in paths:
         table = read_curve(path, COLUMNS)
         lengths = table[COLUMNS[:3]].to_numpy()
-        axial = int(np.argmax(lengths[-1]))
+        # a free face may move further than the drawn one, a melt flows; but only the drawn length grows by equal steps
+        axial = int(np.argmin(np.ptp(np.diff(lengths, axis=0), axis=0)))
         order = [axial, (axial + 1) % 3, (axial + 2) % 3]
         stretches.append(lengths[:, order])
         stresses.append(table[COLUMNS[3:6]].to_numpy()[:, order])

@@ -12,7 +12,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.optimize import brentq
 
 Coefficients = Mapping[str, float]
 TWO_PARAMETERS = ("C10", "C01", "kappa1")  # S.37
@@ -113,19 +112,6 @@ def baker_ericksen(stretches: np.ndarray, coefficients: Coefficients) -> np.ndar
     j = reduced[2]
     w_1, w_2 = (_sum(coefficients, reduced, by) for by in ((1, 0, 0), (0, 1, 0)))
     return 2 / j * (w_1 * j ** (-2 / 3) + w_2 * j ** (-4 / 3) * np.asarray(stretches, dtype=float) ** 2)
-
-
-def free_lateral_stretch(axial: np.ndarray, coefficients: Coefficients) -> np.ndarray:
-    """The lateral stretch (n,) that frees the lateral faces of a bar drawn to ``axial`` (n,) (S.37, or any stable form of S.33).
-
-    It lies between the stretch at constant volume and the axial one, whatever the moduli.
-    """
-    names, values = list(coefficients), np.array(list(coefficients.values()))
-
-    def stress(lateral: float, drawn: float) -> float:
-        return float(principal_basis(np.array([drawn, lateral, lateral]), names)[1] @ values)
-
-    return np.array([brentq(stress, drawn**-0.5, drawn, args=(drawn,), xtol=1e-13) for drawn in axial])
 
 
 def small_strain_moduli(c10: float, c01: float, kappa: float) -> tuple[float, float, float]:

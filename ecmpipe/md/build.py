@@ -11,10 +11,12 @@ from scipy.spatial import cKDTree
 
 from ecmpipe.cards import CellCard, write_card
 from ecmpipe.engines.lammps import force_field_file
+from ecmpipe.errors import SettingsError
 from ecmpipe.md.datafile import System, assemble, write_data
 from ecmpipe.md.description import PolymerDescription, read_description
 from ecmpipe.md.forcefield import ForceField, read_force_field
-from ecmpipe.md.growth import grow_chains
+from ecmpipe.md.growth import ALONG, grow_chains
+from ecmpipe.md.ringwatch import RingWatch
 from ecmpipe.md.seeds import derive_seed
 from ecmpipe.md.topology import Chain, build_chain
 from ecmpipe.settings.md import BuildStep, ChainSettings
@@ -25,10 +27,9 @@ ENGINE = "ecmpipe chain growth with PCFF"
 
 def build_cell(step: BuildStep, *, polymer: str, description: Path, box: int, output: Path, output_cell: Path) -> dict[str, Any]:
     """Grow one box and write its data file and its card. Terms that PCFF lacks are a `SettingsError` with their names."""
-    told = read_description(description)
     force_field = read_force_field(force_field_file("pcff.frc"))
-    chains = build_chains(told, step.chains)
-    system = assemble(chains, force_field, step.linear_angle if step.torsions == "linear_safe" else None)
+    linear_angle = step.linear_angle if step.torsions == "linear_safe" else None
+    told, chains, system = read_polymer(description, step.chains, force_field, linear_angle)
     mass = sum(system.masses[name] for name in system.types) * 1e-3 / AVOGADRO
     length = (mass / step.growth_density) ** (1 / 3)
     print(f"md-build {polymer}, box {box}: {system.atoms} atoms in {len(chains)} chains, {length:.3e} m wide", file=sys.stderr)
@@ -48,7 +49,10 @@ def build_cell(step: BuildStep, *, polymer: str, description: Path, box: int, ou
             "seed": seed,
             "torsion_mode": step.torsions,
             "details": _details(step, told, chains, system, force_field)
-            | {"closest pair more than three bonds apart [m]": closest_pair(chains, positions, length / ANGSTROM) * ANGSTROM},
+            | {
+                f"closest pair more than {ALONG} bonds apart [m]": closest_pair(chains, positions, length / ANGSTROM) * ANGSTROM,
+                "bonds through rings": RingWatch(chains, length / ANGSTROM).count(positions),
+            },
         }
     )
     write_card(output_cell, card)
@@ -60,16 +64,27 @@ def build_chains(description: PolymerDescription, chains: list[ChainSettings]) -
     return [chain for group in chains for chain in [build_chain(description, group.units)] * group.count]
 
 
+def read_polymer(
+    description: Path, chains: list[ChainSettings], force_field: ForceField, linear_angle: float | None
+) -> tuple[PolymerDescription, list[Chain], System]:
+    """The description, its chains and all their terms; whatever is wrong is a `SettingsError` that names the file."""
+    told = read_description(description)
+    try:
+        built = build_chains(told, chains)
+        return told, built, assemble(built, force_field, linear_angle)
+    except SettingsError as error:
+        raise SettingsError("\n".join(f"{description}: {line}" for line in str(error).splitlines())) from None
+
+
 def check_polymer(description: Path, chains: list[ChainSettings]) -> None:
     """Refuse a description that PCFF cannot serve, before anything starts."""
-    told = read_description(description)
-    # four units have every term of a long chain
-    short = [ChainSettings(count=1, units=min(group.units, 4)) for group in chains]
-    assemble(build_chains(told, short), read_force_field(force_field_file("pcff.frc")), None)
+    # six units have every term of a long chain, whatever the ends retype: a torsion spans at most four
+    short = [ChainSettings(count=1, units=min(group.units, 6)) for group in chains]
+    read_polymer(description, short, read_force_field(force_field_file("pcff.frc")), None)
 
 
 def closest_pair(chains: list[Chain], positions: np.ndarray, length: float) -> float:
-    """The least distance [angstrom] of two atoms more than three bonds apart in a periodic cube of side ``length`` [angstrom]."""
+    """The least distance [angstrom] of two atoms more than `ALONG` bonds apart in a periodic cube of side ``length`` [angstrom]."""
     owner = [
         (chain, offset)
         for chain, offset in zip(chains, np.cumsum([0, *(len(chain.types) for chain in chains)]), strict=False)
@@ -84,16 +99,9 @@ def closest_pair(chains: list[Chain], positions: np.ndarray, length: float) -> f
         for at in np.argsort(distances):
             first, second = (int(index) for index in pairs[at])
             (chain, offset), (_, start) = owner[first], owner[second]
-            if offset != start or second - start not in _within(chain, first - offset, 3):
+            if offset != start or second - start not in chain.within(first - offset, ALONG):
                 return float(distances[at])
         reach *= 1.3
-
-
-def _within(chain: Chain, atom: int, bonds: int) -> set[int]:
-    found = {atom}
-    for _ in range(bonds):
-        found |= {other for index in found for other in chain.neighbours[index]}
-    return found
 
 
 def _details(step: BuildStep, told: PolymerDescription, chains: list[Chain], system: System, force_field: ForceField) -> dict[str, Any]:

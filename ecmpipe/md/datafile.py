@@ -12,7 +12,7 @@ import numpy as np
 from ecmpipe.cards import whole_file
 from ecmpipe.errors import SettingsError
 from ecmpipe.md.forcefield import ForceField, MissingTerm
-from ecmpipe.md.topology import Chain, bond_charges
+from ecmpipe.md.topology import Chain, bond_charges, check_valences
 
 Key = tuple[str, ...]
 
@@ -104,7 +104,9 @@ def assemble(chains: Sequence[Chain], force_field: ForceField, linear_angle: flo
     system = System([name for chain in chains for name in chain.types])
     names = dict.fromkeys(system.types)
     system.masses |= {name: look(force_field.mass, name) for name in names}
-    look.refuse()  # an unknown type is said before any of its terms
+    look.refuse()  # an unknown type is said before its bonds are counted, these before any term
+    for chain in chains:
+        check_valences(chain, force_field)
     system.coefficients[PAIRS] = {name: look(force_field.van_der_waals, name) for name in names}
     planar: set[Key] = set()
     for number, chain in enumerate(chains, start=1):

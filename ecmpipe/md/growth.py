@@ -1,4 +1,4 @@
-"""Chains grown in a periodic box at PCFF's own bond lengths and angles, with no two unbonded atoms close.
+"""Chains grown in a periodic box at PCFF's own bond lengths and angles, with no two unbonded atoms close and no bond through a ring.
 
 What hangs on one atom is put down at once, as a rigid set that one torsion turns; a ring system with its substituents is one such set.
 A set that finds no room makes the chain retreat and try another way.
@@ -17,10 +17,14 @@ from ecmpipe.errors import ConvergenceError
 from ecmpipe.md.description import PolymerDescription
 from ecmpipe.md.forcefield import ForceField
 from ecmpipe.md.rings import embed
+from ecmpipe.md.ringwatch import RingWatch
+from ecmpipe.md.shape import RestShape
 from ecmpipe.md.topology import Chain
 from ecmpipe.settings.md import GrowthSettings
 from ecmpipe.units import ANGSTROM
 
+ALONG = 6  # bonds; atoms of one chain this close along it are crowded by its own angles and torsions, which dynamics relax
+CROWDED = 1.6  # so many times nearer than others they may be
 SPREAD = np.radians(10)  # of a dihedral about its state
 HAND = {
     "isotactic": lambda unit, rng: 1,
@@ -51,42 +55,45 @@ def grow_chains(
 
     Raises `ConvergenceError` when a chain finds no way that keeps ``growth.closest`` from everything it is not bonded to.
     """
-    placed = np.empty((0, 3))
-    shapes: dict[tuple, np.ndarray] = {}
+    watch = RingWatch(chains, length)
+    places, offset = np.full((sum(len(chain.types) for chain in chains), 3), np.nan), 0
+    shapes: dict[tuple, np.ndarray] = {}  # of ring systems, by the types of their atoms and how they are joined
+    known: dict[tuple, tuple[float, ...]] = {}
     for number, chain in enumerate(chains, start=1):
         for _ in range(growth.restarts):
-            own = _Grower(chain, description, force_field, growth, length, rng, placed, shapes).grow()
-            if own is not None:
+            if _Grower(chain, description, force_field, growth, length, rng, places, offset, watch, shapes, known).grow():
                 break
         else:
             raise ConvergenceError(
                 f"{description.name}: chain {number} of {len(chains)} found no room after {growth.restarts} starts; lower 'growth_density "
                 "[kg.m-3]' of the polymer, or raise md.growth.tries or md.growth.restarts"
             )
-        placed = np.concatenate([placed, own])
-    return placed
+        offset += len(chain.types)
+    return places
 
 
 class _Grower:
-    def __init__(self, chain, description, force_field, growth, length, rng, others, shapes) -> None:
-        self.chain, self.force_field, self.growth, self.length, self.rng = chain, force_field, growth, length, rng
+    def __init__(self, chain, description, force_field, growth, length, rng, places, offset, watch, shapes, known) -> None:
+        self.chain, self.growth, self.length, self.rng = chain, growth, length, rng
+        self.shape = RestShape(chain, force_field, known)
         self.room, self.closest, self.shapes = growth.room / ANGSTROM, growth.closest / ANGSTROM, shapes
         self.states = {
-            frozenset(item.bond): (np.radians(item.angles), np.array(item.weights) / sum(item.weights)) for item in description.torsions
+            tuple(item.bond): (np.radians(item.angles), np.array(item.weights) / sum(item.weights)) for item in description.torsions
         }
         self.hands = [HAND[description.tacticity](unit, rng) for unit in chain.units]
-        self.others = np.mod(others, length)
-        self.tree = cKDTree(self.others, boxsize=length) if len(others) else None
-        self.own = np.full((len(chain.types), 3), np.nan)
+        self.places, self.offset, self.watch = places, offset, watch
+        self.others = np.mod(places[:offset], length)
+        self.tree = cKDTree(self.others, boxsize=length) if offset else None
+        self.own = places[offset : offset + len(chain.types)]
+        self.own[:] = np.nan
 
-    def grow(self) -> np.ndarray | None:
-        """Positions of the chain, or None when it ran out of retreats."""
+    def grow(self) -> bool:
+        """Place the chain; False when it ran out of retreats."""
         chain, own = self.chain, self.own
         root = next(index for index, around in enumerate(chain.neighbours) if len(around) == 1)
         first = chain.neighbours[root][0]
-        while np.isnan(own[root]).any() or any(self._crowded(own[atom]) for atom in (root, first)):
-            own[root] = self.rng.uniform(0, self.length, 3)
-            own[first] = own[root] + self._bond(root, first) * _unit(self.rng.normal(size=3))
+        if not self._begin(root, first):
+            return False
         on_path = self._backbone(root)
         queue = deque([(root, first, None)])
         history: list[tuple[deque, list[int]]] = []
@@ -100,7 +107,7 @@ class _Grower:
             if not self._place(entry, rigid):
                 retreats += 1
                 if retreats > self.growth.retreats:
-                    return None
+                    return False
                 queue = before
                 # mostly a little, now and then far, for a trap may be of any size
                 for _ in range(min(int(1 / self.rng.uniform(1e-9, 1)), len(history))):
@@ -109,7 +116,16 @@ class _Grower:
                 continue
             history.append((before, rigid.atoms))
             queue.extend(self._next(entry, rigid))
-        return own
+        return True
+
+    def _begin(self, root: int, first: int) -> bool:
+        """Put the first bond anywhere with room; False when no try finds some."""
+        for _ in range(self.growth.tries * self.growth.restarts):
+            self.own[root] = self.rng.uniform(0, self.length, 3)
+            self.own[first] = self.own[root] + self.shape.bond(root, first) * _unit(self.rng.normal(size=3))
+            if not any(self._crowded(self.own[atom]) for atom in (root, first)) and not self._threaded([root, first]):
+                return True
+        return False
 
     def _next(self, entry: tuple, rigid: RigidSet) -> list[tuple[int, int, int]]:
         """The bonds that lead on: before, centre, and an atom on ``before`` that dihedrals count from."""
@@ -126,7 +142,7 @@ class _Grower:
         ]
 
     def _place(self, entry: tuple, rigid: RigidSet) -> bool:
-        """Put the set down at the first torsion with room, else at the roomiest; False when even that is too close."""
+        """Put the set down at the first torsion with room, else at the roomiest; False when all are too close or thread a ring."""
         before, centre, reference = entry
         own = self.own
         axis = _unit(own[centre] - own[before])
@@ -140,24 +156,29 @@ class _Grower:
             + rigid.along[None, :, None] * axis
             + rigid.radius[None, :, None] * (np.cos(turns)[..., None] * other + np.sin(turns)[..., None] * normal)
         )
-        near = self._near(centre, before, float(np.hypot(rigid.along, rigid.radius).max()))
-        choice = 0
+        near, ease = self._near(centre, before, float(np.hypot(rigid.along, rigid.radius).max()))
+        room = np.full(len(candidates), np.inf)
         if len(near):
             gaps = candidates[:, :, None, :] - near[None, None, :, :]
-            room = np.sqrt((gaps**2).sum(axis=-1).min(axis=(1, 2)))
-            roomy = np.flatnonzero(room > self.room)
-            # the first roomy candidate keeps the weights of the dihedral states; the roomiest is the fallback
-            choice = int(roomy[0]) if len(roomy) else int(np.argmax(room))
+            room = np.sqrt(((gaps**2).sum(axis=-1) * ease**2).min(axis=(1, 2)))
+        # the first roomy candidate keeps the weights of the dihedral states; the roomiest is the fallback
+        for choice in np.argsort(-np.minimum(room, self.room), kind="stable"):
             if room[choice] < self.closest:
-                return False
-        own[rigid.atoms] = candidates[choice]
-        return True
+                break
+            own[rigid.atoms] = candidates[choice]
+            if not self._threaded(rigid.atoms):
+                return True
+        own[rigid.atoms] = np.nan
+        return False
+
+    def _threaded(self, atoms: list[int]) -> bool:
+        return self.watch.threaded(self.places, [self.offset + atom for atom in atoms])
 
     def _crowded(self, place: np.ndarray) -> bool:
         return self.tree is not None and self.tree.query(np.mod(place, self.length))[0] < self.closest
 
-    def _near(self, centre: int, before: int, size: float) -> np.ndarray:
-        """Nearest images of all atoms about ``centre`` that a set of that size must keep away from."""
+    def _near(self, centre: int, before: int, size: float) -> tuple[np.ndarray, np.ndarray]:
+        """Nearest images of all atoms that a set about ``centre`` must keep away from, and how many times nearer they may be."""
         reach = self.room + size
         here = self.own[centre]
         gaps = self.own - here
@@ -165,14 +186,18 @@ class _Grower:
         with np.errstate(invalid="ignore"):
             close = (gaps**2).sum(axis=1) < reach**2
         close[[centre, before, *self.chain.neighbours[before], *self.chain.neighbours[centre]]] = False
-        near = here + gaps[close]
+        near, ease = here + gaps[close], np.ones(len(self.own))
+        if self.chain.ring_of(centre) is None:  # a ring system reaches further along the chain than that
+            ease[list(self.chain.within(centre, ALONG - 1))] = CROWDED
         if self.tree is None:
-            return near
+            return near, ease[close]
         found = self.others[self.tree.query_ball_point(np.mod(here, self.length), reach)] - here
-        return np.concatenate([near, here + found - self.length * np.round(found / self.length)])
+        others = here + found - self.length * np.round(found / self.length)
+        return np.concatenate([near, others]), np.concatenate([ease[close], np.ones(len(others))])
 
     def _torsions(self, before: int, centre: int) -> np.ndarray:
-        found = self.states.get(frozenset((self.chain.names[before], self.chain.names[centre])))
+        names = self.chain.names[before], self.chain.names[centre]
+        found = self.states.get(names, self.states.get(names[::-1]))
         if found is None:
             return self.rng.uniform(-np.pi, np.pi, self.growth.tries)
         return self.rng.choice(found[0], size=self.growth.tries, p=found[1]) + self.rng.normal(0, SPREAD, self.growth.tries)
@@ -182,8 +207,8 @@ class _Grower:
         if ring is not None:
             return self._ring_set(before, centre, ring)
         children = sorted((other for other in self.chain.neighbours[centre] if other != before), key=lambda other: not on_path[other])
-        angles = np.array([self._angle(before, centre, child) for child in children])
-        lengths = np.array([self._bond(centre, child) for child in children])
+        angles = np.array([self.shape.angle(before, centre, child) for child in children])
+        lengths = np.array([self.shape.bond(centre, child) for child in children])
         azimuth = self.hands[centre] * self._azimuths(centre, children, angles)
         return RigidSet(children, -lengths * np.cos(angles), lengths * np.sin(angles), azimuth)
 
@@ -193,7 +218,7 @@ class _Grower:
         joined = [(i, k) for i, atom in enumerate(atoms) for k, other in enumerate(atoms) if other in self.chain.neighbours[atom]]
         alike = (*(self.chain.types[atom] for atom in atoms), *joined)
         if alike not in self.shapes:
-            self.shapes[alike] = embed(self.chain, atoms, self._bond, self._angle, self.rng)
+            self.shapes[alike] = embed(self.shape, atoms, self.rng)
         where = dict(zip(atoms, self.shapes[alike], strict=True))
         axis = _unit(where[centre] - where[before])
         rest = [atom for atom in self.chain.neighbours[centre] if atom in ring]
@@ -203,13 +228,13 @@ class _Grower:
         flat = gaps - along[:, None] * axis
         first = _unit(flat[0])
         azimuth = np.arctan2(flat @ np.cross(axis, first), flat @ first)
-        return RigidSet(rest, along, np.linalg.norm(flat, axis=1), azimuth)
+        return RigidSet(rest, along, np.linalg.norm(flat, axis=1), self.hands[centre] * azimuth)
 
     def _azimuths(self, centre: int, children: list[int], angles: np.ndarray) -> np.ndarray:
         """Turns of the siblings about the bond, from the angles between them by the spherical law of cosines."""
 
         def between(one: int, two: int) -> float:
-            wanted = self._angle(children[one], centre, children[two])
+            wanted = self.shape.angle(children[one], centre, children[two])
             cosine = (np.cos(wanted) - np.cos(angles[one]) * np.cos(angles[two])) / (np.sin(angles[one]) * np.sin(angles[two]))
             return float(np.arccos(np.clip(cosine, -1, 1)))
 
@@ -220,21 +245,15 @@ class _Grower:
         gaps *= 2 * np.pi / gaps.sum()
         return np.array([0.0, gaps[0], -gaps[2]])
 
-    def _bond(self, first: int, second: int) -> float:
-        return self.force_field.bond((self.chain.types[first], self.chain.types[second]))[0]
-
-    def _angle(self, first: int, centre: int, second: int) -> float:
-        return np.radians(self.force_field.angle(tuple(self.chain.types[index] for index in (first, centre, second)))[0])
-
     def _backbone(self, root: int) -> list[bool]:
-        """Atoms on the longest path from ``root``: the bond of a torsion state leads along it."""
+        """Atoms on the path from ``root`` to the far side of the end group: torsion states and hands are those of this path."""
         parent, order = {root: -1}, [root]
         for index in order:
             for other in self.chain.neighbours[index]:
                 if other not in parent:
                     parent[other] = index
                     order.append(other)
-        marked, index = [False] * len(order), order[-1]
+        marked, index = [False] * len(order), next(index for index in reversed(order) if self.chain.units[index] == self.chain.units[-1])
         while index >= 0:
             marked[index] = True
             index = parent[index]

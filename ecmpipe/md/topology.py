@@ -12,12 +12,11 @@ from ecmpipe.errors import SettingsError
 from ecmpipe.md.description import PolymerDescription
 from ecmpipe.md.forcefield import ForceField
 
-MOST_NEIGHBOURS = 4
-
 
 @dataclass
 class Chain:
-    """One molecule. ``names`` are those of the description; ``units`` say which repeat unit an atom belongs to, ends to their neighbour."""
+    """One molecule. ``names`` are those of the description; ``units`` count the repeat units from 0, the start group is -1, the end
+    group one more than the last unit."""
 
     names: list[str]
     types: list[str]
@@ -38,6 +37,22 @@ class Chain:
         graph.remove_edges_from(list(networkx.bridges(graph)))
         systems = (frozenset(atoms) for atoms in networkx.connected_components(graph) if len(atoms) > 1)
         return {atom: system for system in systems for atom in system}
+
+    @cached_property
+    def cycles(self) -> list[list[int]]:
+        """The smallest rings, each in the order around it."""
+        graph = networkx.Graph(self.bonds)
+        found = (cycle for system in dict.fromkeys(self.rings.values()) for cycle in networkx.minimum_cycle_basis(graph.subgraph(system)))
+        # a smallest ring has no chord, so a walk through its own bonds goes around it
+        return [list(networkx.dfs_preorder_nodes(graph.subgraph(cycle), min(cycle))) for cycle in found]
+
+    def within(self, atom: int, bonds: int) -> set[int]:
+        """``atom`` and all that are at most so many bonds away."""
+        found = edge = {atom}
+        for _ in range(bonds):
+            edge = {other for index in edge for other in self.neighbours[index]} - found
+            found = found | edge
+        return found
 
     def ring_of(self, atom: int) -> frozenset[int] | None:
         """The ring system of ``atom``, None when it is in no ring."""
@@ -78,23 +93,34 @@ def build_chain(description: PolymerDescription, units: int) -> Chain:
         numbers.extend([number] * len(group.atoms))
         return index
 
-    start = add(description.start, {}, 0)
+    start = add(description.start, {}, -1)
     joint = start[description.start.link]
+    ends = description.start.retype, description.end.retype
+    torn = [name for name, kind in ends[0].items() if ends[1].get(name, kind) != kind]
+    if units == 1 and torn:
+        raise SettingsError(f"a chain of one unit: start and end retype {torn} differently; make the chains longer, or the types equal")
     for number in range(units):
-        retype = {**(description.start.retype if number == 0 else {}), **(description.end.retype if number == units - 1 else {})}
+        retype = {**(ends[0] if number == 0 else {}), **(ends[1] if number == units - 1 else {})}
         unit = add(description.unit, retype, number)
         bonds.append((joint, unit[description.unit.head]))
         joint = unit[description.unit.tail]
-    end = add(description.end, {}, units - 1)
+    end = add(description.end, {}, units)
     bonds.append((joint, end[description.end.link]))
     chain = Chain(names, types, bonds, numbers)
-    crowded = next((index for index, around in enumerate(chain.neighbours) if len(around) > MOST_NEIGHBOURS), None)
-    if crowded is not None:
-        raise SettingsError(
-            f"{description.name}: atom '{names[crowded]}' has {len(chain.neighbours[crowded])} bonds, {MOST_NEIGHBOURS} are supported; "
-            "see its bonds and the links of the ends"
-        )
+    if min(map(len, chain.neighbours)) > 1:
+        raise SettingsError("every atom has two bonds or more; growth needs one with a single bond, best in the start group")
     return chain
+
+
+def check_valences(chain: Chain, force_field: ForceField) -> None:
+    """Refuse a chain with an atom that has more or fewer bonds than PCFF says of its type."""
+    odd: dict[str, None] = {}
+    for name, kind, around in zip(chain.names, chain.types, chain.neighbours, strict=True):
+        wanted = force_field.connections[kind]
+        if len(around) != wanted:
+            odd[f"atom '{name}' of type {kind} has {len(around)} of {wanted} bonds"] = None
+    if odd:
+        raise SettingsError("\n".join([*odd, "see the atoms and bonds about it, and the links of the ends, or choose another type"]))
 
 
 def bond_charges(chain: Chain, force_field: ForceField) -> list[float]:

@@ -149,7 +149,7 @@ def plot_overpotential(cases: list[Case]) -> Figure:
 
 
 def plot_stress_stretch(polymers: list[tuple[HyperelasticCard, pd.DataFrame]]) -> Figure:
-    """Fig. S8: mean Cauchy stresses of the pulls with their standard error, and S.37 with free lateral faces."""
+    """Fig. S8: mean Cauchy stresses of the pulls with their standard error, and S.37 along the smoothed lateral stretches."""
     figure, axes = plt.subplots(1, len(polymers), figsize=(4.8 * len(polymers), 3.8), squeeze=False, layout="constrained")
     for ax, (card, curve), letter in zip(axes[0], polymers, "abcdefghij", strict=False):
         stretch = curve["Stretch axial [1]"]

@@ -90,10 +90,29 @@ def quantity(unit: str, *, gt: float | None = None, ge: float | None = None, lt:
     return Annotated[Parameter, AfterValidator(check)]
 
 
-def read_yaml(path: Path, what: str) -> Any:
+class _NoKeyTwice:
+    """YAML would silently take the last of equal keys."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((key for number, key in enumerate(keys) if key in keys[:number]), None)
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"the key '{twice[1]}' stands twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+class SafeLoader(_NoKeyTwice, yaml.SafeLoader):
+    """YAML with numbers and truth values."""
+
+
+class PlainLoader(_NoKeyTwice, yaml.BaseLoader):
+    """YAML whose words all stay words: ``NO`` is no truth value."""
+
+
+def read_yaml(path: Path, what: str, loader: type = SafeLoader) -> Any:
     """The content of a YAML file; ``what`` names the kind of file in the `SettingsError` when it cannot be read."""
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return yaml.load(Path(path).read_text(encoding="utf-8"), loader)
     except OSError as error:
         raise SettingsError(f"{path}: cannot read this {what} ({error.strerror}); give the path of one") from None
     except (yaml.YAMLError, ValueError) as error:
@@ -120,7 +139,7 @@ def _explain(item: dict[str, Any], model: type[Model], where: str) -> str:
         remedy = f"did you mean '{near[0]}'?" if near else f"known keys here: {', '.join(known)}"
         return f"{key}: unknown key (value {given}); {remedy}"
     if item["type"] == "missing":
-        return f"{key}: missing; add it (inputs/default.yaml and inputs/parameters.yaml show every key)"
+        return f"{key}: missing; add it (the files in inputs/ show every key)"
     return f"{key}: {given} is not accepted: {message[0].lower()}{message[1:]}"
 
 

@@ -45,7 +45,8 @@ class ChainSettings(Model):
 class GrowthSettings(Model):
     """How chains are grown: candidate torsions per bond, of which the first with ``room`` is taken, else the roomiest.
 
-    A place nearer than ``closest`` is never taken: the chain retreats, at most ``retreats`` times before it starts anew elsewhere.
+    A place nearer than ``closest`` is never taken, but of atoms a few bonds along the same chain: the chain retreats, at most ``retreats``
+    times before it starts anew elsewhere.
     """
 
     tries: Count = Field(ge=1, le=1000)

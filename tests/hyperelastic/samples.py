@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
 
 from ecmpipe.cards import CellCard, write_card
-from ecmpipe.laws.mooney_rivlin import TWO_PARAMETERS, free_lateral_stretch, principal_basis
+from ecmpipe.laws.mooney_rivlin import TWO_PARAMETERS, principal_basis
 from ecmpipe.settings.hyperelastic import FitStep, HyperelasticSettings
 
 TRUE = np.array([1.5e8, 4e7, 3e9])  # assumed: of the size that MD of 600 atoms gives at 1e10 /s
 GENERALISED = {"C10": 1.5e8, "C01": 4e7, "C11": 9e8, "C20": -3e8, "kappa1": 3e9, "kappa2": 6e11}
+
+
+def free_lateral_stretch(axial: np.ndarray, coefficients: Mapping[str, float]) -> np.ndarray:
+    """The lateral stretch (n,) that frees the lateral faces of a bar drawn to ``axial`` (n,) (S.37, or any stable form of S.33).
+
+    It lies between the stretch at constant volume and the axial one, whatever the moduli.
+    """
+    names, values = list(coefficients), np.array(list(coefficients.values()))
+
+    def stress(lateral: float, drawn: float) -> float:
+        return float(principal_basis(np.array([drawn, lateral, lateral]), names)[1] @ values)
+
+    return np.array([brentq(stress, drawn**-0.5, drawn, args=(drawn,), xtol=1e-13) for drawn in axial])
 
 
 def settings(**changes: Any) -> HyperelasticSettings:

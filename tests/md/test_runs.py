@@ -20,8 +20,8 @@ from ecmpipe.md.seeds import derive_seed
 from ecmpipe.md.tensile import pull
 from ecmpipe.settings import read_settings
 from ecmpipe.settings.base import validate
-from ecmpipe.settings.md import MdSettings, StageSettings, build_step, equilibrate_step, tensile_step
-from tests.engines.test_lammps_runs import until
+from ecmpipe.settings.md import LammpsSettings, MdSettings, StageSettings, build_step, equilibrate_step, tensile_step
+from tests.engines.test_lammps_runs import LMP, until
 from tests.md.boxes import ROOT
 
 INPUTS = ROOT / "inputs"
@@ -114,6 +114,30 @@ def test_chunks_do_not_change_the_targets_and_replicas_differ(settings, relaxed:
     assert np.allclose(first["Stretch y [1]"], second["Stretch y [1]"], atol=1e-12)
     other, _ = pulled(quick.model_copy(update={"chunks": 5}), relaxed, tmp_path / "other", replica=1)
     assert not np.allclose(second["Stress yy [Pa]"], other["Stress yy [Pa]"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("polymer", ["pdms", "polyamide"])
+def test_the_default_force_fields_conserve_energy(settings, tmp_path: Path, polymer: str) -> None:
+    step = equilibrate_step(settings, polymer)
+    # a cut-off of 6 angstrom loses energy at the cut itself
+    update = {"conservation": step.conservation.model_copy(update={"duration": 2e-12})}
+    step = step.model_copy(update=update | {"dynamics": step.dynamics.model_copy(update={"cutoff": 8e-10})})
+    data, cell = tmp_path / "system.data", tmp_path / "cell.json"
+    description = INPUTS / "polymers" / f"{polymer}.yaml"
+    build_cell(build_step(settings, polymer), polymer=polymer, description=description, box=0, output=data, output_cell=cell)
+    out = tmp_path / "equilibrated.json"
+    options = {"polymer": polymer, "data": data, "cell": cell, "box": 0, "output": tmp_path / "a.data", "output_cell": out}
+    equilibrate(step, **options, work=tmp_path / "work")
+    card = read_card(CellCard, out)
+    assert card.conserves_energy and abs(card.nve_drift) < 6.95e-12  # 1 kcal/mol per atom and ns
+
+
+def test_a_program_pulls_the_same_curve(settings, relaxed: Path, tmp_path: Path) -> None:
+    step = tensile_step(settings, "pdms").model_copy(update={"largest_strain": 0.01, "points": 10, "chunks": 2})
+    module, _ = pulled(step, relaxed, tmp_path / "module")
+    program = step.model_copy(update={"lammps": LammpsSettings(run="program", command=[LMP])})
+    curve, facts = pulled(program, relaxed, tmp_path / "program")
+    assert np.allclose(curve, module, rtol=1e-9, atol=0) and facts["engine"].endswith(f"run by {LMP}")
 
 
 def test_boxes_are_grown_apart(settings, relaxed: Path, tmp_path: Path) -> None:
