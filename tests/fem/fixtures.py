@@ -133,7 +133,7 @@ def rubber(polymer: str, c10: float, c01: float, kappa: float) -> HyperelasticCa
             "Young's modulus [Pa]": 9 * kappa * shear / (3 * kappa + shear),
             "Poisson ratio [1]": (3 * kappa - 2 * shear) / (2 * (3 * kappa + shear)),
             "Density [kg.m-3]": 1000.0,
-            "Standard errors": {},
+            "Standard errors": {"C10 [Pa]": 1e7, "C01 [Pa]": 1e7, "kappa [Pa]": 1e8},
             "Standard errors from": {},
             "Covariance of C10, C01, kappa [Pa2]": np.eye(3).tolist(),
             "Correlation of C10 and C01 [1]": 0.0,
