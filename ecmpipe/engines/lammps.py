@@ -11,6 +11,7 @@ import fcntl
 import importlib.util
 import json
 import math
+import re
 import shutil
 import sys
 import time
@@ -32,13 +33,13 @@ LAST_LINES = 12
 COUNTED = "$(step) $(v_atoms_at_start:%.0f) $(atoms:%.0f)"
 MEASURED = "$(etotal:%.15g) $(temp:%.6g) $(press:%.6g) $(density:%.6g)"
 FLEW = "atoms flew apart: shorten the time step, or compress more gently (more chunks) before this stage"
-CHANGED = "the box changed too much within one chunk: give this stage more chunks"
+OUTSIDE = "atoms flew apart, or the box changed too much within one chunk: shorten the time step, or give this stage more chunks"
 # what LAMMPS says when the dynamics went wrong, and what to do where half the time step did not help
 UNSTABLE = {
-    "atoms missing": FLEW,
+    r"atoms [\d ]*missing": FLEW,  # Bond atoms 113 116 missing on proc 0
     "Lost atoms": FLEW,
-    "Out of range atoms": CHANGED,
-    "cannot compute PPPM": CHANGED,
+    "Out of range atoms": OUTSIDE,
+    "cannot compute PPPM": OUTSIDE,
     "Non-numeric": "atoms overlap or the time step is too long: raise the push-off or shorten the time step",
     "not a number": "atoms overlap or the time step is too long: raise the push-off or shorten the time step",
 }
@@ -146,17 +147,20 @@ def _run_chunk(deck: Deck, chunk: Chunk, restart: str | None, target: str, launc
         reason = _unfinished(chunk, end, division) or said or _unsound(chunk, end)
         if reason is None:
             return division, _state(end)
-        if not any(word in reason for word in UNSTABLE):
+        if hint_of(reason) is None:
             break
         if division != DIVISIONS[-1]:
             print(
                 f"  {chunk.name}: {reason}; again from its start with the time step divided by {2 * division}", file=sys.stderr, flush=True
             )
-    hint = next(
-        (text for word, text in UNSTABLE.items() if word in reason), "see the log; running the step again resumes at the last chunk"
-    )
+    hint = hint_of(reason) or "see the log; running the step again resumes at the last chunk"
     tried = f" (tried with the time step divided by 1 to {division})" if division > 1 else ""
     raise EngineError(f"LAMMPS failed in {launcher.work}: {reason}{tried}\nlast lines of {log}:\n{_tail(log)}\nnext: {hint}")
+
+
+def hint_of(reason: str) -> str | None:
+    """What to do about dynamics that went wrong; None where LAMMPS failed for another reason."""
+    return next((text for words, text in UNSTABLE.items() if re.search(words, reason)), None)
 
 
 def _unfinished(chunk: Chunk, end: Path, division: int) -> str | None:

@@ -92,9 +92,10 @@ class Program(Launcher):
             return f"{stream.readline().strip()}, run by {self.command[0]}"
 
     def run(self, script: str) -> str | None:
+        # with a screen: without one LAMMPS keeps the errors of all ranks but the first to itself
         self.name = Path(script).suffix[1:]
         log, screen = self.work / f"log.{self.name}", self.work / f"screen.{self.name}"
-        command = ["ecmpipe.engines.guard", *self.command, "-in", script, "-log", log.name, "-screen", "none", "-nocite"]
+        command = ["ecmpipe.engines.guard", *self.command, "-in", script, "-log", log.name, "-nocite"]
         streams = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "start_new_session": True}
         with open(screen, "w", encoding="utf-8") as stream:
             code = self.start(command, {}, stdout=stream, **streams).wait()

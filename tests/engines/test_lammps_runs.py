@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecmpipe.engines.lammps import Chunk, Deck, force_field_file, run_deck
+from ecmpipe.engines.lammps import Chunk, Deck, force_field_file, hint_of, run_deck
 from ecmpipe.errors import EngineError
 from ecmpipe.md.deck import after_data, before_data
 from tests.engines.test_lammps import DYNAMICS
@@ -101,6 +101,31 @@ def test_atoms_that_fly_apart_are_tried_again_at_a_shorter_step(data: Path, tmp_
     facts = run_deck(deck(2, wild, 40), data, tmp_path, "x")
     assert set(facts["divided time steps"]) == {"run_1"} and facts["divided time steps"]["run_1"] in (2, 4, 8)
     assert "again from its start with the time step divided by 2" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Bond atoms 113 116 missing on proc 0 at step 4",
+        "Angle atoms 1 2 3 missing on proc 0 at step 1128",
+        "Dihedral atoms 1 2 3 4 missing on proc 1 at step 7",
+        "Improper atoms 1 2 3 4 missing on proc 1 at step 7",
+        "Lost atoms: original 606 current 605",
+        "ERROR on proc 1: Out of range atoms - cannot compute PPPM",
+        "Non-numeric pressure - simulation unstable",
+    ],
+)
+def test_what_lammps_says_of_unstable_dynamics_is_known(said: str) -> None:
+    assert hint_of(said)
+    assert hint_of("Unknown command: nonsense") is None
+
+
+def test_ranks_that_fail_say_why_and_are_tried_again(data: Path, tmp_path: Path) -> None:
+    def wild(division: int) -> list[str]:
+        return ["fix move all nve", f"timestep {400 / division}", f"run {20 * division}"]
+
+    with pytest.raises(EngineError, match=r"ERROR.*divided by 1 to 8\)"):
+        run_deck(deck(2, wild), data, tmp_path, "x", [MPIEXEC, "-n", "4", LMP])
 
 
 @pytest.mark.parametrize("command", [None, [LMP]], ids=["module", "program"])
