@@ -120,12 +120,14 @@ def test_what_lammps_says_of_unstable_dynamics_is_known(said: str) -> None:
     assert hint_of("Unknown command: nonsense") is None
 
 
-def test_ranks_that_fail_say_why_and_are_tried_again(data: Path, tmp_path: Path) -> None:
-    def wild(division: int) -> list[str]:
-        return ["fix move all nve", f"timestep {400 / division}", f"run {20 * division}"]
-
-    with pytest.raises(EngineError, match=r"ERROR.*divided by 1 to 8\)"):
-        run_deck(deck(2, wild), data, tmp_path, "x", [MPIEXEC, "-n", "4", LMP])
+def test_a_program_is_given_a_screen_for_the_errors_of_all_its_ranks(data: Path, tmp_path: Path) -> None:
+    # as LAMMPS does: the errors of ranks that do not write the log go to the screen, if there is one
+    program = tmp_path / "lmp_stub"
+    error = "ERROR on proc 3: Bond atoms 1 2 missing on proc 3 at step 4"
+    program.write_text(f'#!/bin/sh\ncase "$*" in *"-screen none"*) ;; *) echo "{error}";; esac\nexit 1\n')
+    program.chmod(0o755)
+    with pytest.raises(EngineError, match=r"ERROR on proc 3: Bond atoms 1 2 missing.*divided by 1 to 8\)"):
+        run_deck(deck(2), data, tmp_path / "work", "x", [str(program)])
 
 
 @pytest.mark.parametrize("command", [None, [LMP]], ids=["module", "program"])
