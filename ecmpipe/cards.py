@@ -201,6 +201,8 @@ class HyperelasticCard(Card):
     at_bound: list[str]
     stability: Stability
     averaged: dict[str, float] = Field(alias="Fit of the averaged curve")
+    averaged_at_bound: list[str] = Field(alias="Fit of the averaged curve, at its bounds")
+    coarse: dict[str, float] | None = Field(alias="Fit of means over ten points", default=None)
     generalised: GeneralisedFit | None = Field(alias="Generalised fit (S.33)", default=None)
     stretch_range: list[float] = Field(alias="Stretch range [1]")
     strain_rate: float = Field(alias="Strain rate [s-1]")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ecmpipe.cards import GeneralisedFit, HyperelasticCard, Stability, write_card, write_curve
 from ecmpipe.hyperelastic.boxes import Boxes, join_boxes
-from ecmpipe.hyperelastic.least_squares import Fit, fit_mooney_rivlin, solve
+from ecmpipe.hyperelastic.least_squares import LEAST_BLOCKS, Fit, fit_mooney_rivlin, solve
 from ecmpipe.hyperelastic.pulls import Pulls, bin_means, read_pulls
 from ecmpipe.hyperelastic.uncertainty import MODULI, bootstrap_runs, is_identifiable, moduli, standard_errors
 from ecmpipe.laws.mooney_rivlin import (
@@ -24,6 +24,7 @@ from ecmpipe.laws.mooney_rivlin import (
 from ecmpipe.settings.hyperelastic import FitStep, HyperelasticSettings
 
 AXES = ("axial", "lateral 2", "lateral 3", "lateral")
+COARSE = 10  # neighbouring points in one mean
 KAPPA = {"kappa1": "kappa"}  # S.37 has one
 
 
@@ -69,6 +70,8 @@ def _card(step: FitStep, polymer: str, boxes: Boxes, pulls: Pulls, fit: Fit) -> 
             "at_bound": [KAPPA.get(name, name) for name in fit.at_bound],
             "stability": stability(pulls.stretches, fit),
             "Fit of the averaged curve": moduli(averaged.coefficients),
+            "Fit of the averaged curve, at its bounds": [KAPPA.get(name, name) for name in averaged.at_bound],
+            "Fit of means over ten points": coarse_fit(pulls, settings),
             "Generalised fit (S.33)": generalised_fit(pulls, settings),
             "Stretch range [1]": [float(pulls.stretches[..., 0].min()), float(pulls.stretches[..., 0].max())],
             "Strain rate [s-1]": step.strain_rate,
@@ -85,6 +88,18 @@ def _card(step: FitStep, polymer: str, boxes: Boxes, pulls: Pulls, fit: Fit) -> 
             "details": _details(fit, pulls, settings),
         }
     )
+
+
+def coarse_fit(pulls: Pulls, settings: HyperelasticSettings) -> dict[str, float] | None:
+    """The moduli from means over ten neighbouring points; None where too few of them are left.
+
+    Short windows see the fluctuations of the box, long ones its trend. Where the two disagree, the moduli belong to their window, and no
+    standard error of one window covers the other.
+    """
+    points = pulls.stretches.shape[1] // COARSE
+    if points < LEAST_BLOCKS:
+        return None
+    return moduli(fit_mooney_rivlin(*(bin_means(values, points) for values in (pulls.stretches, pulls.stresses)), settings).coefficients)
 
 
 def generalised_fit(pulls: Pulls, settings: HyperelasticSettings) -> GeneralisedFit | None:

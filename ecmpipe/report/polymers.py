@@ -73,8 +73,13 @@ def _notes(card: dict[str, Any]) -> list[str]:
     notes.append(f"torsions: {card['torsion_mode']}; energy conserved: {energy}")
     notes.append(_errors(card))
     averaged = card["Fit of the averaged curve"]
+    bounds = card["Fit of the averaged curve, at its bounds"]
     values = ", ".join(f"{symbol} {averaged[key] / 1e6:.0f}" for symbol, key in MODULI.items())
-    notes.append(f"fit of the averaged curve, as in the SI: {values} MPa")
+    stands = f" ({', '.join(bounds)} on the bound, no result)" if bounds else ""
+    notes.append(f"fit of the averaged curve, as in the SI: {values} MPa{stands}")
+    if (coarse := card["Fit of means over ten points"]) is not None:
+        values = ", ".join(f"{symbol} {coarse[key] / 1e6:.0f}" for symbol, key in MODULI.items() if symbol in ("κ", "μ"))
+        notes.append(f"with ten points averaged into one: {values} MPa; what differs from the table belongs to the window and is in no ±")
     return notes + _generalised(card["Generalised fit (S.33)"], card)
 
 

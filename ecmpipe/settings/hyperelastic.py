@@ -12,7 +12,7 @@ from ecmpipe.settings.base import Count, Model, Number, Step
 if TYPE_CHECKING:
     from ecmpipe.settings import Settings
 
-VERSION = 2
+VERSION = 3
 COEFFICIENT = re.compile(r"C\d\d|kappa[1-9]")
 
 

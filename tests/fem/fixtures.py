@@ -142,6 +142,7 @@ def rubber(polymer: str, c10: float, c01: float, kappa: float) -> HyperelasticCa
             "at_bound": [],
             "stability": {"baker_ericksen": True, "drucker": True},
             "Fit of the averaged curve": {},
+            "Fit of the averaged curve, at its bounds": [],
             "Stretch range [1]": [1.0, 1.1],
             "Strain rate [s-1]": 1e9,
             "Tensile runs [1]": 3,

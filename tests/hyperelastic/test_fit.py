@@ -85,6 +85,19 @@ def test_the_drawn_axis_is_known_where_a_free_face_moved_further(tmp_path: Path)
     assert card.stretch_range[1] == pytest.approx(1.05) and card.kappa == pytest.approx(TRUE[2], rel=1e-6)
 
 
+def test_moduli_that_depend_on_the_window_are_told(tmp_path: Path) -> None:
+    stretches = pulled(1.15, 400, 3, volume_noise=0.02)
+    card, _ = fitted(tmp_path, stretches, stressed(stretches))
+    assert card.coarse["kappa [Pa]"] == pytest.approx(TRUE[2], rel=0.05)
+    # the box answers its own fluctuations three times as stiffly as the pull
+    trend = pulled(1.15, 400, 3)
+    stresses = stressed(trend) + (stressed(stretches) - stressed(trend)) * 3
+    card, _ = fitted(tmp_path, stretches, stresses)
+    assert card.kappa > 1.2 * card.coarse["kappa [Pa]"]
+    short, _ = fitted(tmp_path, stretches[:, :90], stresses[:, :90])
+    assert short.coarse is None
+
+
 def test_other_coefficients_stand_beside_s37(tmp_path: Path) -> None:
     stretches = pulled(1.15, 80, 3, volume_noise=0.02)
     stresses = principal_basis(stretches, list(GENERALISED)) @ list(GENERALISED.values())

@@ -43,6 +43,8 @@ def card(polymer: str = "pdms", **changes: Any) -> HyperelasticCard:
         "at_bound": ["C01"],
         "stability": {"baker_ericksen": True, "drucker": True},
         "Fit of the averaged curve": VALUES,
+        "Fit of the averaged curve, at its bounds": ["C01"],
+        "Fit of means over ten points": VALUES | {"kappa [Pa]": 1e9},
         "Stretch range [1]": [1.0004, 1.1496],
         "Strain rate [s-1]": 1e10,
         "Tensile runs [1]": 3,
@@ -107,8 +109,9 @@ def test_words_of_a_poor_fit() -> None:
     assert notes[5] == (
         "± of κ, μ from the scatter between pulls, the others of the fit's covariance; 3 pulls have only 10 distinct resamples"
     )
-    assert notes[6] == "fit of the averaged curve, as in the SI: C10 150, C01 0, κ 3012, μ 300, E 871 MPa"
-    assert len(notes) == 7
+    assert notes[6] == "fit of the averaged curve, as in the SI: C10 150, C01 0, κ 3012, μ 300, E 871 MPa (C01 on the bound, no result)"
+    assert notes[7].startswith("with ten points averaged into one: κ 1000, μ 300 MPa; ")
+    assert len(notes) == 8
 
 
 @pytest.mark.parametrize(
