@@ -156,7 +156,7 @@ class _Grower:
             + rigid.along[None, :, None] * axis
             + rigid.radius[None, :, None] * (np.cos(turns)[..., None] * other + np.sin(turns)[..., None] * normal)
         )
-        near, ease = self._near(centre, before, float(np.hypot(rigid.along, rigid.radius).max()))
+        near, ease = self._near(centre, before, rigid)
         room = np.full(len(candidates), np.inf)
         if len(near):
             gaps = candidates[:, :, None, :] - near[None, None, :, :]
@@ -177,23 +177,24 @@ class _Grower:
     def _crowded(self, place: np.ndarray) -> bool:
         return self.tree is not None and self.tree.query(np.mod(place, self.length))[0] < self.closest
 
-    def _near(self, centre: int, before: int, size: float) -> tuple[np.ndarray, np.ndarray]:
-        """Nearest images of all atoms that a set about ``centre`` must keep away from, and how many times nearer they may be."""
-        reach = self.room + size
-        here = self.own[centre]
+    def _near(self, centre: int, before: int, rigid: RigidSet) -> tuple[np.ndarray, np.ndarray]:
+        """Nearest images of all atoms that a set about ``centre`` must keep away from, and how many times nearer each of it may be."""
+        reach = self.room + float(np.hypot(rigid.along, rigid.radius).max())
+        here, chain = self.own[centre], self.chain
         gaps = self.own - here
         gaps -= self.length * np.round(gaps / self.length)
         with np.errstate(invalid="ignore"):
             close = (gaps**2).sum(axis=1) < reach**2
-        close[[centre, before, *self.chain.neighbours[before], *self.chain.neighbours[centre]]] = False
-        near, ease = here + gaps[close], np.ones(len(self.own))
-        if self.chain.ring_of(centre) is None:  # a ring system reaches further along the chain than that
-            ease[list(self.chain.within(centre, ALONG - 1))] = CROWDED
+        close[[centre, before, *chain.neighbours[before], *chain.neighbours[centre]]] = False
+        numbers = np.flatnonzero(close).tolist()
+        # without a ring all atoms of the set are one bond from the centre
+        along = [chain.within(centre, ALONG - 1)] if chain.ring_of(centre) is None else [chain.within(atom, ALONG) for atom in rigid.atoms]
+        ease = np.array([[CROWDED if number in some else 1.0 for number in numbers] for some in along])
         if self.tree is None:
-            return near, ease[close]
+            return here + gaps[close], ease
         found = self.others[self.tree.query_ball_point(np.mod(here, self.length), reach)] - here
-        others = here + found - self.length * np.round(found / self.length)
-        return np.concatenate([near, others]), np.concatenate([ease[close], np.ones(len(others))])
+        found -= self.length * np.round(found / self.length)
+        return here + np.concatenate([gaps[close], found]), np.concatenate([ease, np.ones((len(along), len(found)))], axis=1)
 
     def _torsions(self, before: int, centre: int) -> np.ndarray:
         names = self.chain.names[before], self.chain.names[centre]

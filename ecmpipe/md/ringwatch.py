@@ -8,7 +8,7 @@ import numpy as np
 
 from ecmpipe.md.topology import Chain
 
-LONGEST = 2.5  # angstrom; no bond of PCFF is longer
+HALF = 1.25  # angstrom; half the longest bond of PCFF
 
 
 class RingWatch:
@@ -19,8 +19,9 @@ class RingWatch:
         offsets = [0, *np.cumsum([len(chain.types) for chain in chains])][:-1]
         self.bonds = np.concatenate([np.array(chain.bonds) + offset for chain, offset in zip(chains, offsets, strict=True)])
         self.rings = [np.array(cycle) + offset for chain, offset in zip(chains, offsets, strict=True) for cycle in chain.cycles]
-        self.firsts = np.array([ring[0] for ring in self.rings], dtype=int)
-        self.widest = LONGEST * max((len(ring) for ring in self.rings), default=0) / 2
+        # one row a ring, its last corner repeated up to the width of the largest
+        most = max((len(ring) for ring in self.rings), default=0)
+        self.corners = np.array([[*ring, *[ring[-1]] * (most - len(ring))] for ring in self.rings], dtype=int)
         self.bonds_of, self.rings_of = _where(self.bonds), _where(self.rings)
 
     def threaded(self, positions: np.ndarray, atoms: Collection[int]) -> bool:
@@ -29,10 +30,7 @@ class RingWatch:
             return False
         own = {ring for atom in atoms for ring in self.rings_of.get(atom, [])}
         bonds = np.array(sorted({bond for atom in atoms for bond in self.bonds_of[atom]}))
-        places = positions[list(atoms)]
-        reach = np.linalg.norm(places - places[0], axis=1).max() + self.widest + LONGEST
-        gaps = self._nearest(positions[self.firsts] - places[0])
-        near = set(np.flatnonzero((gaps**2).sum(axis=1) < reach**2).tolist()) - own
+        near = (ring for ring in self._about(positions, positions[list(atoms)]) if ring not in own)
         return any(len(self.passing(positions, ring)) for ring in own) or any(len(self.passing(positions, ring, bonds)) for ring in near)
 
     def passing(self, positions: np.ndarray, ring: int, bonds: np.ndarray | None = None) -> np.ndarray:
@@ -41,14 +39,23 @@ class RingWatch:
         corners, ends = positions[self.rings[ring]], positions[self.bonds[chosen]]
         middle = corners.mean(axis=0)
         gaps = self._nearest(ends.mean(axis=1) - middle)
-        reach = np.linalg.norm(corners - middle, axis=1).max() + LONGEST
-        near = ((gaps**2).sum(axis=1) < reach**2) & ~np.isin(self.bonds[chosen], self.rings[ring]).any(axis=1)
+        reach = np.linalg.norm(corners - middle, axis=1).max() + HALF
+        near = np.flatnonzero((gaps**2).sum(axis=1) < reach**2)
+        near = near[~np.isin(self.bonds[chosen[near]], self.rings[ring]).any(axis=1)]
         segments = ends[near] - ends[near].mean(axis=1, keepdims=True) + gaps[near][:, None]
-        return chosen[near][cuts(corners - middle, segments)]
+        return chosen[near][cuts(corners - middle, segments)] if len(near) else near
 
     def count(self, positions: np.ndarray) -> int:
         """How many times a bond passes through a ring in the whole box."""
         return sum(len(self.passing(positions, ring)) for ring in range(len(self.rings)))
+
+    def _about(self, positions: np.ndarray, places: np.ndarray) -> list[int]:
+        """The rings that a bond from one of ``places`` may reach."""
+        corners = positions[self.corners]
+        middles = corners.mean(axis=1)
+        reach = np.linalg.norm(corners - middles[:, None], axis=2).max(axis=1) + 2 * HALF
+        gaps = self._nearest(middles[:, None] - places[None])
+        return np.flatnonzero(((gaps**2).sum(axis=2) < reach[:, None] ** 2).any(axis=1)).tolist()
 
     def _nearest(self, gaps: np.ndarray) -> np.ndarray:
         return gaps - self.length * np.round(gaps / self.length)

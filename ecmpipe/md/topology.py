@@ -47,10 +47,11 @@ class Chain:
         return [list(networkx.dfs_preorder_nodes(graph.subgraph(cycle), min(cycle))) for cycle in found]
 
     def within(self, atom: int, bonds: int) -> set[int]:
-        """``atom`` and all that are at most so many bonds away."""
-        found = edge = {atom}
+        """``atom`` and all that are at most so many bonds away; a ring system counts as one atom."""
+        found = edge = {atom, *self.rings.get(atom, ())}
         for _ in range(bonds):
             edge = {other for index in edge for other in self.neighbours[index]} - found
+            edge |= {other for index in edge for other in self.rings.get(index, ())}
             found = found | edge
         return found
 

@@ -115,7 +115,7 @@ def read_yaml(path: Path, what: str, loader: type = SafeLoader) -> Any:
         return yaml.load(Path(path).read_text(encoding="utf-8"), loader)
     except OSError as error:
         raise SettingsError(f"{path}: cannot read this {what} ({error.strerror}); give the path of one") from None
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path}: not valid YAML ({' '.join(str(error).split())}); correct this {what}") from None
 
 

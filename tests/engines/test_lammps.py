@@ -151,7 +151,7 @@ def agree(own: Path, theirs: Path) -> list[str]:
     return [name for name in ENERGIES if ours[name] != pytest.approx(others[name], rel=1e-5, abs=1e-4)]
 
 
-BOXES = {"pdms": (2, 10, 24.0), "peo": (2, 15, 22.0), "pvdf": (2, 15, 22.0), "polypropylene": (2, 12, 24.0)}
+BOXES = {"pdms": (2, 10, 24.0), "peo": (2, 15, 22.0), "pvdf": (2, 15, 22.0), "polypropylene": (2, 12, 24.0), "polyethylene": (2, 15, 24.0)}
 
 
 @pytest.mark.parametrize("polymer", [*BOXES, "methyl-capped polyamide"])
