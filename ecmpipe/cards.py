@@ -145,6 +145,7 @@ class CellCard(Card):
     torsion_mode: str
     equilibrated: bool | None = None
     bulk_modulus: float | None = Field(alias="Bulk modulus from volume fluctuation [Pa]", default=None, gt=0)
+    bulk_modulus_error: float | None = Field(alias="Bulk modulus from volume fluctuation, standard error [Pa]", default=None)
     nve_drift: float | None = Field(alias="NVE energy drift per atom [J.s-1]", default=None)
     conserves_energy: bool | None = None
     details: dict[str, Any] = Field(default_factory=dict)
@@ -158,8 +159,9 @@ class Stability(Card):
 
 
 class Bootstrap(Card):
-    """Scatter of the fit of S.37 when whole pulls are drawn with replacement, by modulus."""
+    """Scatter of the fit of S.37 when whole ``units`` (pulls, or boxes with all their pulls) are drawn with replacement, by modulus."""
 
+    units: Literal["pulls", "boxes"]
     resamples: int = Field(alias="Resamples [1]")
     distinct: int = Field(alias="Distinct resamples [1]")
     seed: int
@@ -196,13 +198,14 @@ class HyperelasticCard(Card):
     error_sources: dict[str, Literal["covariance", "bootstrap"]] = Field(alias="Standard errors from")
     covariance: list[Three] = Field(alias="Covariance of C10, C01, kappa [Pa2]", min_length=3, max_length=3)
     correlation: float = Field(alias="Correlation of C10 and C01 [1]")
-    bootstrap: Bootstrap | None = Field(alias="Bootstrap over pulls")
+    bootstrap: Bootstrap | None = Field(alias="Bootstrap")
     identifiable: bool
     at_bound: list[str]
     stability: Stability
     averaged: dict[str, float] = Field(alias="Fit of the averaged curve")
     averaged_at_bound: list[str] = Field(alias="Fit of the averaged curve, at its bounds")
-    coarse: dict[str, float] | None = Field(alias="Fit of means over ten points", default=None)
+    window: float = Field(alias="Window of the fit [s]", gt=0)
+    by_window: dict[str, dict[str, float]] = Field(alias="Fits by window [ps]")
     generalised: GeneralisedFit | None = Field(alias="Generalised fit (S.33)", default=None)
     stretch_range: list[float] = Field(alias="Stretch range [1]")
     strain_rate: float = Field(alias="Strain rate [s-1]")
@@ -213,6 +216,7 @@ class HyperelasticCard(Card):
     density: float = Field(alias="Density [kg.m-3]", gt=0)
     density_error: float | None = Field(alias="Density standard error [kg.m-3]", default=None)
     bulk_modulus: float | None = Field(alias="Bulk modulus from volume fluctuation [Pa]", default=None, gt=0)
+    bulk_modulus_error: float | None = Field(alias="Bulk modulus from volume fluctuation, standard error [Pa]", default=None)
     torsion_mode: str
     equilibrated: bool | None = None
     conserves_energy: bool | None = None

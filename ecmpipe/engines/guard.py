@@ -12,7 +12,7 @@ import subprocess
 import sys
 from contextlib import suppress
 
-GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+from ecmpipe.engines.process import GRACE, end_with_parent
 
 
 def run(command: list[str]) -> int:
@@ -29,7 +29,7 @@ def run(command: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, end)
     try:
-        child = subprocess.Popen(command)
+        child = subprocess.Popen(command, preexec_fn=end_with_parent())  # for a SIGKILL there is no handler
     except OSError as error:
         print(f"ERROR: '{command[0]}' does not start ({error.strerror}); see md.lammps.command in the settings", file=sys.stderr)
         return 127

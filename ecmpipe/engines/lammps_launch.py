@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ecmpipe.engines.process import end_with_parent
+from ecmpipe.engines.process import end_group, end_with_parent
 from ecmpipe.errors import EngineError
 
 
@@ -75,7 +76,7 @@ class Module(Launcher):
         except BrokenPipeError:
             pass
         code, self.process = self.process.wait(), None
-        return f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with exit code {code}"
+        return _ended(code)
 
 
 class Program(Launcher):
@@ -85,7 +86,7 @@ class Program(Launcher):
 
     def __init__(self, work: Path, command: list[str]) -> None:
         super().__init__(work)
-        self.command, self.name = command, ""
+        self.command, self.name = [_from_here(word) for word in command], ""
 
     def describe(self) -> str:
         with open(self.work / f"log.{self.name}", encoding="utf-8", errors="replace") as stream:
@@ -99,11 +100,33 @@ class Program(Launcher):
         streams = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "start_new_session": True}
         with open(screen, "w", encoding="utf-8") as stream:
             code = self.start(command, {}, stdout=stream, **streams).wait()
+        if code < 0:
+            end_group(self.process.pid)  # the guard is gone, what it guarded may not be
+        self._see_one_run(screen)
         if code == 0:
             return None
         said = [line for path in (log, screen) if path.is_file() for line in path.read_text(errors="replace").splitlines()]
-        reason = next((line for line in reversed(said) if line.startswith("ERROR")), f"exit code {code}")
+        reason = next((line for line in reversed(said) if line.startswith("ERROR")), _ended(code))
         return f"'{' '.join(self.command)}' failed: {reason} (its own words: {screen})"
+
+    def _see_one_run(self, screen: Path) -> None:
+        """Ranks of one LAMMPS share one banner; without a common MPI each is a run of its own, and all write to the same files."""
+        banners = len(re.findall(r"LAMMPS \(\d", screen.read_text(errors="replace")))
+        if banners > 1:
+            raise EngineError(
+                f"'{' '.join(self.command)}' ran {banners} copies of LAMMPS that know nothing of each other in {self.work}: it was not "
+                "built with the MPI of the launcher; use one that was, or leave the launcher out of md.lammps.command"
+            )
+
+
+def _ended(code: int) -> str:
+    return f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with exit code {code}"
+
+
+def _from_here(word: str) -> str:
+    """A path as seen from the current folder, for the program starts in another; a word that names no file stays as it is."""
+    path = os.path.expanduser(word)
+    return os.path.abspath(path) if "/" in path and os.path.exists(path) else word
 
 
 def _seconds(child: subprocess.Popen | None) -> float:

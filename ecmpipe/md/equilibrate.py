@@ -20,10 +20,9 @@ from ecmpipe.md.deck import SKIN, after_data, before_data, note, npt, pair_coeff
 from ecmpipe.md.rest import Rest, energy_drift, judge
 from ecmpipe.md.seeds import derive_seed
 from ecmpipe.provenance import hash_file
-from ecmpipe.settings.md import EquilibrateStep, StageSettings
+from ecmpipe.settings.md import WINDOW, EquilibrateStep, StageSettings
 from ecmpipe.units import ANGSTROM, AVOGADRO, FEMTOSECOND, KCAL_PER_MOL
 
-WINDOW = 50  # time steps in one row of the averages
 PERIODS = 2  # of the barostat; a shorter average cannot tell rest from the slope of one swing
 
 
@@ -43,10 +42,11 @@ def equilibrate(
             f"{work}: the relaxed box is {smallest:.3e} m wide, narrower than cutoff and skin ({step.dynamics.cutoff:.2e} m + "
             f"{SKIN * ANGSTROM:.0e} m); lengthen md.polymers.{polymer}.chains or shorten md.dynamics.'cutoff [m]'"
         )
-    drift = _conserve(step, relaxed, work / "conservation") / built.atoms
+    drift, whole_steps = _conserve(step, relaxed, work / "conservation")
+    drift /= built.atoms
     with whole_file(output) as partial:
         shutil.copyfile(relaxed, partial)
-    card = _card(step, built, rest, drift, facts)
+    card = _card(step, built, rest, (drift, whole_steps and abs(drift) <= step.conservation.largest_drift), facts)
     write_card(output_cell, card)
     print(
         f"md-equilibrate {polymer}, box {box}: {card.density:.1f} kg/m3 at {card.temperature:.1f} K, equilibrated: {card.equilibrated} "
@@ -70,7 +70,8 @@ def _run_to_rest(step: EquilibrateStep, seeds: tuple, data: Path, work: Path) ->
             chunks += _stage(step, last, title, seeds)
         facts = run_deck(Deck(before_data(), always, chunks), data, work, identity, step.lammps.program)
         names += [f"{title}_{number + 1}" for number in range(last.chunks)]
-        rest = judge(read_notes(work, names), window, PERIODS * step.dynamics.barostat_time, step.equilibrium)
+        rows = read_notes(work, names, step.steps(last) // WINDOW)
+        rest = judge(rows, window, PERIODS * step.dynamics.barostat_time, step.equilibrium)
         print(f"  {'at rest' if rest.calm else 'not at rest'}: {rest.words}", file=sys.stderr, flush=True)
         if rest.calm:
             break
@@ -126,8 +127,7 @@ def _stage(step: EquilibrateStep, stage: StageSettings, title: str, seeds: tuple
     if stage.ensemble == "minimise":
         return [Chunk(title, lambda division: [_minimise(step)], None)]
     seconds = stage.time_step or step.dynamics.time_step
-    # whole averaging windows in every chunk
-    steps = WINDOW * max(1, round(stage.duration / seconds / stage.chunks / WINDOW))
+    steps = step.steps(stage)
 
     def chunk(number: int) -> Chunk:
         name = f"{title}_{number + 1}"
@@ -151,20 +151,25 @@ def _part(ends: list[float], number: int, chunks: int) -> tuple[float, float]:
     return float(values[number]), float(values[number + 1])
 
 
-def _conserve(step: EquilibrateStep, relaxed: Path, work: Path) -> float:
-    """The drift [W] of the total energy of ``relaxed`` at constant volume without a thermostat."""
+def _conserve(step: EquilibrateStep, relaxed: Path, work: Path) -> tuple[float, bool]:
+    """The drift [W] of the total energy of ``relaxed`` at constant volume without a thermostat, and whether the set time step held."""
     steps = WINDOW * max(2, round(step.conservation.duration / step.dynamics.time_step / WINDOW))
 
     def commands(division: int) -> list[str]:
-        # divided or not, the drift belongs to the time step of the settings
-        return [time_step(step.dynamics.time_step, 1), "fix move all nve", note("energy", WINDOW, 1), f"run {steps}"]
+        return [
+            time_step(step.dynamics.time_step, division),
+            "fix move all nve",
+            note("energy", WINDOW, division),
+            f"run {steps * division}",
+        ]
 
     deck = Deck(before_data(), after_data(step.dynamics, pair_coefficients(relaxed)), [Chunk("energy", commands, steps)])
-    run_deck(deck, relaxed, work, step.identity(hash_file(relaxed), str(steps)), step.lammps.program)
-    return energy_drift(read_notes(work, ["energy"]), WINDOW * step.dynamics.time_step)
+    facts = run_deck(deck, relaxed, work, step.identity(hash_file(relaxed), str(steps)), step.lammps.program)
+    drift = energy_drift(read_notes(work, ["energy"], steps // WINDOW), WINDOW * step.dynamics.time_step)
+    return drift, not facts.get("divided time steps")
 
 
-def _card(step: EquilibrateStep, built: CellCard, rest: Rest, drift: float, facts: dict[str, Any]) -> CellCard:
+def _card(step: EquilibrateStep, built: CellCard, rest: Rest, energy: tuple[float, bool], facts: dict[str, Any]) -> CellCard:
     return CellCard.model_validate(
         {
             **built.model_dump(),
@@ -174,8 +179,9 @@ def _card(step: EquilibrateStep, built: CellCard, rest: Rest, drift: float, fact
             "Temperature [K]": rest.temperature,
             "Box lengths [m]": rest.lengths,
             "Bulk modulus from volume fluctuation [Pa]": rest.bulk_modulus,
-            "NVE energy drift per atom [J.s-1]": drift,
-            "conserves_energy": abs(drift) <= step.conservation.largest_drift,
+            "Bulk modulus from volume fluctuation, standard error [Pa]": rest.bulk_modulus_error,
+            "NVE energy drift per atom [J.s-1]": energy[0],
+            "conserves_energy": energy[1],
             "equilibrated": rest.calm,
             "details": {
                 "stages": [stage.model_dump() for stage in step.stages],

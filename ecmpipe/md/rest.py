@@ -25,6 +25,7 @@ class Rest:
     temperature: float
     lengths: list[float]
     bulk_modulus: float | None
+    bulk_modulus_error: float | None
     time: float
     halves: list[float]
     difference: float
@@ -50,19 +51,30 @@ def judge(notes: pd.DataFrame, window: float, shortest: float, settings: Equilib
     spread = float(volume.var(ddof=1)) if len(volume) > 1 else 0.0
     time = len(kept) * window
     temperature, mean_volume = float(kept["temperature"].mean()), float(volume.mean())
+    # the fluctuation formula K_T = k T V / <dV2>, to hold the fitted kappa against
+    modulus = constants.k * temperature * mean_volume / spread if spread > 0 else None
     return Rest(
         density=mean,
         density_error=float(np.std(blocks, ddof=1) / len(blocks) ** 0.5) if len(blocks) > 1 else None,
         temperature=temperature,
         lengths=[mean_volume ** (1 / 3)] * 3,
-        # the fluctuation formula K_T = k T V / <dV2>, to hold the fitted kappa against
-        bulk_modulus=constants.k * temperature * mean_volume / spread if spread > 0 else None,
+        bulk_modulus=modulus,
+        bulk_modulus_error=modulus * variance_error(volume) if modulus else None,
         time=time,
         halves=halves,
         difference=difference,
         drift=drift,
         calm=difference <= settings.halves and abs(drift) <= settings.drift and time >= shortest,
     )
+
+
+def variance_error(values: np.ndarray) -> float:
+    """Relative standard error of the variance of a Gaussian series: sqrt(2/n (1 + 2 sum of its squared autocorrelations up to zero))."""
+    rest = values - values.mean()
+    correlations = np.array([rest[: len(rest) - lag] @ rest[lag:] for lag in range(1, len(rest) // 2)]) / (rest @ rest)
+    ends = np.flatnonzero(correlations <= 0)
+    kept = correlations[: ends[0]] if len(ends) else correlations
+    return float((2 / len(values) * (1 + 2 * kept @ kept)) ** 0.5)
 
 
 def energy_drift(notes: pd.DataFrame, window: float) -> float:

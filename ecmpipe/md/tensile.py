@@ -13,7 +13,7 @@ from ecmpipe.cards import CellCard, read_card, write_curve
 from ecmpipe.engines.lammps import Chunk, Deck, run_deck
 from ecmpipe.errors import EngineError, SettingsError
 from ecmpipe.laws.virial import cauchy_stress
-from ecmpipe.md.deck import SAMPLE, STRESSES, after_data, before_data, note, npt, read_notes, time_step
+from ecmpipe.md.deck import STRESSES, after_data, before_data, note, npt, read_notes, time_step
 from ecmpipe.md.seeds import derive_seed
 from ecmpipe.provenance import hash_file
 from ecmpipe.settings.md import TensileStep
@@ -34,13 +34,14 @@ def pull(
     if axis not in ("x", "y", "z"):
         raise SettingsError(f"axis: '{axis}' is not accepted: give x, y or z")
     start = read_card(CellCard, cell).lengths
-    window = _window(step)
+    window = step.window
     steps_per_chunk = window * (step.points // step.chunks)
     lengths = [start["xyz".index(axis)] * (1 + step.largest_strain * (number + 1) / step.chunks) for number in range(step.chunks)]
     chunks = [_settle(step, derive_seed(step.seed, polymer, box, "pull", axis, replica), start)]
     for number, length in enumerate(lengths):
         chunks.append(_stretch(step, axis, number, length, window, steps_per_chunk))
-    identity = step.identity(polymer, str(box), axis, str(replica), hash_file(data), hash_file(cell))
+    # of the card only the lengths decide the course: a new verdict on the same box must not repeat its pulls
+    identity = step.identity(polymer, str(box), axis, str(replica), hash_file(data), *map(repr, start))
     print(
         f"md-tensile {polymer}, box {box}, {axis}, replica {replica}: {steps_per_chunk * step.chunks} steps "
         f"to {step.largest_strain:g} at {step.strain_rate:g} /s",
@@ -48,18 +49,10 @@ def pull(
     )
     facts = run_deck(Deck(before_data(), after_data(step.dynamics, []), chunks), data, work, identity, step.lammps.program)
     _see_targets(work, axis, lengths)
-    notes = read_notes(work, [f"pull_{number + 1}" for number in range(step.chunks)])
-    if len(notes) != step.points:
-        raise EngineError(f"{work}: {len(notes)} of {step.points} points were written; delete the folder and run the step again")
+    notes = read_notes(work, [f"pull_{number + 1}" for number in range(step.chunks)], step.points // step.chunks)
     write_curve(output, _curve(notes, start, window * step.dynamics.time_step))
     rate = step.largest_strain / (steps_per_chunk * step.chunks * step.dynamics.time_step)
     return {**facts, "strain rate as run [s-1]": rate}
-
-
-def _window(step: TensileStep) -> int:
-    """Time steps per point of the curve, a multiple of the sampling interval; the rate as run goes into the provenance."""
-    wanted = step.largest_strain / step.strain_rate / step.dynamics.time_step / step.points
-    return SAMPLE * max(1, round(wanted / SAMPLE))
 
 
 def _settle(step: TensileStep, seed: int, start: list[float]) -> Chunk:

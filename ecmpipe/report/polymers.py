@@ -31,7 +31,7 @@ def hyperelastic_rows(summary: dict[str, Any]) -> list[list[str]]:
                     f"{plus_minus(card[key], card['Standard errors'][key])} at{SPACE}{rate_text(card['Strain rate [s-1]'])}"
                     for key in MODULI.values()
                 ),
-                "–" if bulk is None else f"{bulk / 1e6:.0f}",
+                "–" if bulk is None else plus_minus(bulk, card["Bulk modulus from volume fluctuation, standard error [Pa]"] or 0.0),
                 density_text(card),
                 str(card["Atoms [1]"]),
                 str(card["Boxes [1]"]),
@@ -77,10 +77,17 @@ def _notes(card: dict[str, Any]) -> list[str]:
     values = ", ".join(f"{symbol} {averaged[key] / 1e6:.0f}" for symbol, key in MODULI.items())
     stands = f" ({', '.join(bounds)} on the bound, no result)" if bounds else ""
     notes.append(f"fit of the averaged curve, as in the SI: {values} MPa{stands}")
-    if (coarse := card["Fit of means over ten points"]) is not None:
-        values = ", ".join(f"{symbol} {coarse[key] / 1e6:.0f}" for symbol, key in MODULI.items() if symbol in ("κ", "μ"))
-        notes.append(f"with ten points averaged into one: {values} MPa; what differs from the table belongs to the window and is in no ±")
+    notes.append(_windows(card))
     return notes + _generalised(card["Generalised fit (S.33)"], card)
+
+
+def _windows(card: dict[str, Any]) -> str:
+    found = (
+        f"κ {values[MODULI['κ']] / 1e6:.0f} and μ {values[MODULI['μ']] / 1e6:.0f} MPa over {window}{SPACE}ps"
+        for window, values in card["Fits by window [ps]"].items()
+    )
+    own = f"{card['Window of the fit [s]'] * 1e12:.3g}{SPACE}ps"
+    return f"stress and stretch are means over {own}; by window: {', '.join(found)}; what differs between windows is in no ±"
 
 
 def _stable(flags: dict[str, bool]) -> str:
@@ -89,13 +96,15 @@ def _stable(flags: dict[str, bool]) -> str:
 
 
 def _errors(card: dict[str, Any]) -> str:
-    bootstrap = card["Bootstrap over pulls"]
+    bootstrap = card["Bootstrap"]
     if bootstrap is None:
         return "± of the fit's covariance: one pull has no scatter between pulls"
     wider = [symbol for symbol, key in MODULI.items() if card["Standard errors from"][key] == "bootstrap"]
-    first = f"± of {', '.join(wider)} from the scatter between pulls" if wider else "± of the fit's covariance"
+    units = bootstrap["units"]
+    first = f"± of {', '.join(wider)} from the scatter between {units}" if wider else "± of the fit's covariance"
     rest = "" if len(wider) in (0, len(MODULI)) else ", the others of the fit's covariance"
-    few = f"; {card['Tensile runs [1]']} pulls have only {bootstrap['Distinct resamples [1]']} distinct resamples"
+    count = card["Boxes [1]"] if units == "boxes" else card["Tensile runs [1]"]
+    few = f"; {count} {units} have only {bootstrap['Distinct resamples [1]']} distinct resamples"
     return first + rest + (few if bootstrap["Distinct resamples [1]"] < bootstrap["Resamples [1]"] else "")
 
 

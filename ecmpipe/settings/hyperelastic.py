@@ -5,24 +5,29 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from ecmpipe.errors import SettingsError
 from ecmpipe.settings.base import Count, Model, Number, Step
 
 if TYPE_CHECKING:
     from ecmpipe.settings import Settings
 
-VERSION = 3
+VERSION = 4
+ROUNDING = 0.01
 COEFFICIENT = re.compile(r"C\d\d|kappa[1-9]")
 
 
 class HyperelasticSettings(Model):
-    """Bounds keep the card usable by the finite elements; whatever stands on one is named in ``at_bound``.
+    """The points of a pull are averaged over ``window`` before the fit. The moduli belong to it: it is one for all polymers and sizes.
+
+    Bounds keep the card usable by the finite elements; whatever stands on one is named in ``at_bound``.
 
     ``coefficients`` of S.33 other than those of S.37 are fitted beside S.37. Those above C10, C01 and kappa1 have no bounds.
     """
 
     coefficients: list[str] = Field(max_length=12)
+    window: Number = Field(alias="window [s]", gt=0, le=1e-9)
     bins: Count = Field(ge=4, le=10_000)
     bootstrap: Count = Field(ge=20, le=100_000)
     seed: Count = Field(ge=0)
@@ -50,14 +55,19 @@ class HyperelasticSettings(Model):
 
 
 class FitStep(Step):
-    """What one fit reads. The rate is here because it is printed beside every modulus."""
-
-    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+    """What one fit reads."""
 
     fit: HyperelasticSettings
-    strain_rate: Number = Field(alias="strain_rate [s-1]", gt=0)
 
 
 def fit_step(settings: Settings, polymer: str) -> FitStep:
     """The slice of the settings that `ecmpipe.hyperelastic.fit` reads."""
-    return FitStep(version=VERSION, fit=settings.hyperelastic, strain_rate=settings.md.polymers[polymer].strain_rate)
+    chosen, window = settings.md.polymers[polymer], settings.hyperelastic.window
+    own = chosen.largest_strain / chosen.strain_rate / chosen.points
+    if window < own * (1 - ROUNDING) or abs(window / own - round(window / own)) > ROUNDING * window / own:
+        wanted = chosen.largest_strain / chosen.strain_rate / window
+        raise SettingsError(
+            f"hyperelastic.'window [s]': {window:g} s is no multiple of the {own:.3g} s that a point of md.polymers.{polymer} stands for; "
+            f"change md.polymers.{polymer}.points ({chosen.points}) to a multiple of {wanted:.6g}, or the window"
+        )
+    return FitStep(version=VERSION, fit=settings.hyperelastic)

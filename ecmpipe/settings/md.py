@@ -14,7 +14,12 @@ from ecmpipe.settings.base import Count, Model, Name, Number, Step, existing_fil
 if TYPE_CHECKING:
     from ecmpipe.settings import Settings
 
-VERSION = 2
+VERSION = 3
+SAMPLE = 5  # time steps between two samples of an average
+WINDOW = 50  # time steps in one row of the averages of an equilibration
+SLOWER = 10  # time steps in the time constant of a bath, at least
+ROUNDING = 0.01  # a duration may be this part off whole windows
+LONGEST_RUN = 2**31 - 1  # time steps that LAMMPS takes in one run
 
 Axis = Literal["x", "y", "z"]
 TorsionMode = Literal["literal", "linear_safe"]
@@ -79,7 +84,7 @@ class EquilibriumSettings(Model):
 class ConservationSettings(Model):
     """A run at constant energy after the equilibration: how long, and what drift of an atom's energy is too much."""
 
-    duration: Number = Field(alias="duration [s]", gt=0, le=1e-8)
+    duration: Number = Field(alias="duration [s]", ge=1e-14, le=1e-8)
     largest_drift: Number = Field(alias="largest_drift [J.s-1]", gt=0)
 
 
@@ -87,7 +92,7 @@ class LammpsSettings(Model):
     """How LAMMPS is run; the input scripts are the same. ``module``: in a child process; ``program``: ``[*command, "-in", ...]``."""
 
     run: Literal["module", "program"]
-    command: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
+    command: list[Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]] = Field(min_length=1)
 
     @property
     def program(self) -> list[str] | None:
@@ -104,12 +109,21 @@ class DynamicsSettings(Model):
     thermostat_time: Number = Field(alias="thermostat_time [s]", gt=0, le=1e-11)
     barostat_time: Number = Field(alias="barostat_time [s]", gt=0, le=1e-10)
 
+    @model_validator(mode="after")
+    def _baths_are_slower_than_a_step(self) -> Self:
+        for name in ("thermostat_time", "barostat_time"):
+            if getattr(self, name) < SLOWER * self.time_step:
+                raise ValueError(
+                    f"'{name} [s]' ({getattr(self, name):g}) must be at least {SLOWER} times 'time_step [s]' ({self.time_step:g})"
+                )
+        return self
+
 
 class PushOffSettings(Model):
     """A soft repulsion that ends overlaps of the grown chains before PCFF is switched on."""
 
     cutoff: Number = Field(alias="cutoff [m]", gt=0, le=1e-9)
-    strength: Annotated[list[Number], Field(min_length=2, max_length=2)] = Field(alias="strength [J.mol-1]")
+    strength: Annotated[list[Annotated[Number, Field(ge=0)]], Field(min_length=2, max_length=2)] = Field(alias="strength [J.mol-1]")
     duration: Number = Field(alias="duration [s]", gt=0, le=1e-10)
     time_step: Number = Field(alias="time_step [s]", gt=0, le=2e-15)
     temperature: Temperature = Field(alias="temperature [K]")
@@ -119,7 +133,7 @@ class PushOffSettings(Model):
 class StageSettings(Model):
     """One stage of an equilibration. ``limited`` is constant volume with a Langevin bath and a cap on each move."""
 
-    name: str = Field(min_length=1, pattern=r"^[a-z0-9_]+$")
+    name: str = Field(min_length=1, max_length=40, pattern=r"^[a-z0-9_]+$")
     ensemble: Literal["minimise", "limited", "nvt", "npt"]
     duration: Number = Field(alias="duration [s]", ge=0, le=1e-6, default=0)
     temperature: Annotated[list[Temperature], Field(min_length=2, max_length=2)] | None = Field(alias="temperature [K]", default=None)
@@ -129,17 +143,14 @@ class StageSettings(Model):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        needs_heat = self.ensemble != "minimise"
-        needs_press = self.ensemble == "npt"
-        for key, value, needed in (
-            ("duration [s]", self.duration or None, needs_heat),
-            ("temperature [K]", self.temperature, needs_heat),
-            ("pressure [Pa]", self.pressure, needs_press),
-        ):
-            if needed and value is None:
-                raise ValueError(f"a stage '{self.ensemble}' needs '{key}'")
-            if not needed and value is not None:
+        moves, pressed = self.ensemble != "minimise", self.ensemble == "npt"
+        read = {"duration [s]": moves, "temperature [K]": moves, "pressure [Pa]": pressed, "time_step [s]": moves, "chunks": moves}
+        given = {key for key, value in self.model_dump(by_alias=True, exclude_defaults=True).items() if value is not None}
+        for key in read:
+            if key in given and not read[key]:
                 raise ValueError(f"a stage '{self.ensemble}' does not read '{key}'; take it out")
+            if key not in given and read[key] and key not in ("time_step [s]", "chunks"):
+                raise ValueError(f"a stage '{self.ensemble}' needs '{key}'")
         return self
 
 
@@ -217,6 +228,10 @@ class EquilibrateStep(_MdStep):
     conservation: ConservationSettings
     stages: list[StageSettings] = Field(min_length=1)
 
+    def steps(self, stage: StageSettings) -> int:
+        """Time steps in one chunk of ``stage``, a multiple of `WINDOW`."""
+        return WINDOW * max(1, round(stage.duration / (stage.time_step or self.dynamics.time_step) / stage.chunks / WINDOW))
+
 
 class TensileStep(_MdStep):
     """What one pull reads; box, axis and replica are its identity."""
@@ -230,6 +245,11 @@ class TensileStep(_MdStep):
     decorrelation: Number = Field(alias="decorrelation [s]", ge=0)
     chunks: Count = Field(ge=1)
     points: Count = Field(ge=1)
+
+    @property
+    def window(self) -> int:
+        """Time steps that a point of the curve averages over, a multiple of `SAMPLE`."""
+        return SAMPLE * max(1, round(self.largest_strain / self.strain_rate / self.dynamics.time_step / self.points / SAMPLE))
 
 
 def build_step(settings: Settings, polymer: str) -> BuildStep:
@@ -251,13 +271,12 @@ def equilibrate_step(settings: Settings, polymer: str) -> EquilibrateStep:
     stages = settings.md.polymers[polymer].equilibration
     parameters = settings.parameters.md
     last, wanted = stages[-1], (parameters.temperature.value, parameters.pressure.value)
-    found = (last.temperature[1], last.pressure[1])
-    if found != wanted:
+    if any(found != wanted for found in zip(last.temperature, last.pressure, strict=True)):
         raise SettingsError(
-            f"md.polymers.{polymer}.equilibration: the stage '{last.name}' ends at {found[0]:g} K and {found[1]:g} Pa, the pulls run at "
-            f"{wanted[0]:g} K and {wanted[1]:g} Pa (parameters.md); make them equal"
+            f"md.polymers.{polymer}.equilibration: the stage '{last.name}' is at {last.temperature} K and {last.pressure} Pa, the pulls "
+            f"run at {wanted[0]:g} K and {wanted[1]:g} Pa (parameters.md); both ends of the last stage must be equal to that"
         )
-    return EquilibrateStep(
+    step = EquilibrateStep(
         version=VERSION,
         seed=settings.md.seed,
         dynamics=settings.md.dynamics,
@@ -268,12 +287,27 @@ def equilibrate_step(settings: Settings, polymer: str) -> EquilibrateStep:
         lammps=settings.md.lammps,
         stages=stages,
     )
+    for stage in stages:
+        seconds = stage.time_step or step.dynamics.time_step
+        as_run = step.steps(stage) * seconds * stage.chunks
+        if stage.duration and abs(as_run / stage.duration - 1) > ROUNDING:
+            raise SettingsError(
+                f"md.polymers.{polymer}.equilibration: the stage '{stage.name}' lasts {stage.duration:g} s in {stage.chunks} chunks of "
+                f"whole {WINDOW} time steps of {seconds:g} s, which make {as_run:g} s; give that duration or other chunks"
+            )
+        _runs_whole(f"md.polymers.{polymer}.equilibration: the stage '{stage.name}'", step.steps(stage))
+    return step
+
+
+def _runs_whole(what: str, steps: int) -> None:
+    if steps > LONGEST_RUN:
+        raise SettingsError(f"{what}: {steps:.3g} time steps in one chunk are more than LAMMPS takes ({LONGEST_RUN:.2g}); raise chunks")
 
 
 def tensile_step(settings: Settings, polymer: str) -> TensileStep:
     """The slice of the settings that `ecmpipe.md.tensile` reads."""
     chosen = settings.md.polymers[polymer]
-    return TensileStep(
+    step = TensileStep(
         version=VERSION,
         seed=settings.md.seed,
         lammps=settings.md.lammps,
@@ -286,3 +320,11 @@ def tensile_step(settings: Settings, polymer: str) -> TensileStep:
         chunks=chosen.chunks,
         points=chosen.points,
     )
+    as_run = chosen.largest_strain / (step.window * step.points * step.dynamics.time_step)
+    if abs(as_run / chosen.strain_rate - 1) > ROUNDING:
+        raise SettingsError(
+            f"md.polymers.{polymer}: {chosen.points} points of whole {SAMPLE} time steps make 'strain_rate [s-1]' {as_run:.4g} where "
+            f"{chosen.strain_rate:g} is set; change points or md.dynamics.'time_step [s]'"
+        )
+    _runs_whole(f"md.polymers.{polymer}: the pull", step.window * (step.points // step.chunks))
+    return step

@@ -51,6 +51,20 @@ def test_bulk_modulus_is_the_volume_fluctuation_formula() -> None:
     assert judge(rows(1e-23 / drawn), WINDOW, 0, SETTINGS).bulk_modulus == pytest.approx(modulus, rel=0.05)
 
 
+def test_error_of_the_bulk_modulus_knows_how_slowly_the_volume_moves() -> None:
+    # an autoregressive volume, x -> a x + noise, has the autocorrelation a^lag: the squares sum to 2 a2 / (1 - a2) + 1 = 1.81 / 0.19
+    draw, found = np.random.default_rng(4), []
+    for _ in range(200):
+        noise, volume = draw.normal(0, 1, 800), np.zeros(800)
+        for step in range(1, 800):
+            volume[step] = 0.9 * volume[step - 1] + noise[step]
+        found.append(judge(rows(1e-23 / (8e-27 * (1 + 1e-3 * volume))), WINDOW, 0, SETTINGS))
+    moduli = np.array([rest.bulk_modulus for rest in found])
+    errors = np.array([rest.bulk_modulus_error for rest in found])
+    assert errors.mean() == pytest.approx(moduli.std(ddof=1), rel=0.2)
+    assert errors.mean() / moduli.mean() == pytest.approx((2 / 600 * 1.81 / 0.19) ** 0.5, rel=0.15)
+
+
 def test_energy_drift_is_the_slope() -> None:
     table = pd.DataFrame({"energy": -3e-17 + 3e-9 * np.arange(50) * WINDOW})
     assert energy_drift(table, WINDOW) == pytest.approx(3e-9, rel=1e-6)

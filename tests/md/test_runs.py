@@ -224,7 +224,12 @@ def test_a_box_too_small_for_the_cutoff_is_refused(settings, relaxed: Path, tmp_
 def test_damaged_tables_are_named(tmp_path: Path) -> None:
     (tmp_path / "rest_1.txt").write_text("# header\n1 2 3\n1 2\n")
     with pytest.raises(EngineError, match="rest_1.txt"):
-        read_notes(tmp_path, ["rest_1"])
+        read_notes(tmp_path, ["rest_1"], 2)
+    whole = "\n".join(" ".join(["50"] + ["1.0"] * 12) for _ in range(3))
+    (tmp_path / "rest_1.txt").write_text(whole)
+    assert len(read_notes(tmp_path, ["rest_1"], 3)) == 3
+    with pytest.raises(EngineError, match=r"rest_1.txt: has 3 of 4 rows"):
+        read_notes(tmp_path, ["rest_1"], 4)
     (tmp_path / "bad.data").write_text("no coefficients\n")
     with pytest.raises(EngineError, match="Pair Coeffs"):
         pair_coefficients(tmp_path / "bad.data")
@@ -273,6 +278,11 @@ def test_paper_profile_is_the_protocol_of_the_si(monkeypatch: pytest.MonkeyPatch
         (lambda md: md.update(axes=[]), "axes"),
         (lambda md: md.update(polymers={}), "polymers"),
         (lambda md: md["dynamics"].update({"time_step [fs]": 1}), "did you mean"),
+        (lambda md: md["push_off"].update({"strength [J.mol-1]": [-1, 1]}), "strength"),
+        (lambda md: md["dynamics"].update({"thermostat_time [s]": 1e-15}), "at least 10 times"),
+        (lambda md: md["conservation"].update({"duration [s]": 1e-30}), "duration"),
+        (lambda md: md["polymers"]["pdms"]["equilibration"][0].update(name="a" * 41), "name"),
+        (lambda md: md["polymers"]["pdms"]["equilibration"].insert(0, {"name": "m", "ensemble": "minimise", "chunks": 2}), "does not read"),
         (lambda md: md["polymers"]["pdms"]["equilibration"].append({"name": "end", "ensemble": "minimise"}), "last stage"),
     ],
 )
@@ -290,10 +300,34 @@ def test_a_stage_reads_all_it_is_given() -> None:
         validate(StageSettings, {"name": "a", "ensemble": "nvt", "duration [s]": 1e-12, "temperature [K]": [1, 2], "pressure [Pa]": [0, 0]})
 
 
-def test_pulls_at_another_temperature_than_the_relaxation_are_refused(settings) -> None:
+def edited(settings, polymer: dict, **md):
+    """Those settings with other values for PDMS, and for the stage."""
+    chosen = settings.md.polymers["pdms"].model_copy(update=polymer)
+    return settings.model_copy(update={"md": settings.md.model_copy(update={"polymers": {"pdms": chosen}} | md)})
+
+
+@pytest.mark.parametrize("ends", [[300, 310], [400, 300]])
+def test_a_last_stage_that_is_not_what_the_pulls_run_at_is_refused(settings, ends: list) -> None:
     stages = settings.md.polymers["pdms"].equilibration
-    moved = stages[-1].model_copy(update={"temperature": [300, 310]})
-    polymer = settings.md.polymers["pdms"].model_copy(update={"equilibration": [*stages[:-1], moved]})
-    other = settings.model_copy(update={"md": settings.md.model_copy(update={"polymers": {"pdms": polymer}})})
-    with pytest.raises(SettingsError, match="make them equal"):
-        equilibrate_step(other, "pdms")
+    moved = stages[-1].model_copy(update={"temperature": ends})
+    with pytest.raises(SettingsError, match="both ends"):
+        equilibrate_step(edited(settings, {"equilibration": [*stages[:-1], moved]}), "pdms")
+
+
+def test_durations_and_rates_that_time_steps_cannot_give_are_refused(settings) -> None:
+    stages = settings.md.polymers["pdms"].equilibration
+    odd = stages[1].model_copy(update={"chunks": 7})
+    with pytest.raises(SettingsError, match="'squeeze' lasts .* in 7 chunks"):
+        equilibrate_step(edited(settings, {"equilibration": [stages[0], odd, *stages[2:]]}), "pdms")
+    with pytest.raises(SettingsError, match="LAMMPS takes"):
+        equilibrate_step(edited(settings, {}, dynamics=settings.md.dynamics.model_copy(update={"time_step": 1e-23})), "pdms")
+    with pytest.raises(SettingsError, match="make 'strain_rate"):
+        tensile_step(edited(settings, {"points": 130}), "pdms")
+    with pytest.raises(SettingsError, match="raise chunks"):
+        tensile_step(edited(settings, {"strain_rate": 1e-3}), "pdms")
+
+
+def test_a_new_verdict_on_the_same_box_does_not_repeat_its_pulls(settings) -> None:
+    step = tensile_step(settings, "pdms")
+    assert step.identity("a") != step.identity("b")
+    assert step.identity("a") == step.model_copy(update={"lammps": None}).identity("a")
