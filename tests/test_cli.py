@@ -35,7 +35,7 @@ def test_a_step_that_is_not_json_is_a_settings_error(capsys: pytest.CaptureFixtu
 
 def test_a_missing_input_is_one_line_and_exit_code_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     step = json.dumps({"version": 1, "settings": {"dots_per_inch": 100}, "printed": printed()})
-    arguments = ["report-figures", "--step", step, "--cases", str(tmp_path / "none/1C/history.csv"), "--curves", "--fits"]
+    arguments = ["report-figures", "--step", step, "--cases", str(tmp_path / "default/none/1C/history.csv"), "--curves", "--fits"]
     assert main([*arguments, "--delithiation", "x.csv", "--output", str(tmp_path / "overview.png")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "overview.png").exists()
@@ -49,9 +49,9 @@ def printed() -> dict:
 
 def test_provenance_tells_settings_inputs_and_result(finished_run: tuple[Path, dict[str, str]]) -> None:
     folder, _ = finished_run
-    result = folder / "results/fem/none/parameters.json"
+    result = folder / "results/fem/default/none/parameters.json"
     record = json.loads(result.with_name(result.name + ".provenance.json").read_text())
     assert record["sha256"] == hash_file(result)
     assert record["inputs"]["results/dft/lgps/elastic.json"] == hash_file(folder / "results/dft/lgps/elastic.json")
     settings = read_settings([folder / "inputs" / name for name in ("parameters.yaml", "default.yaml", "test.yaml")])
-    assert record["step"] == json.loads(fem.parameters_step(settings, "none").canonical())
+    assert record["step"] == json.loads(fem.parameters_step(settings, fem.DEFAULT).canonical())

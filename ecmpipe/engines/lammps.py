@@ -98,6 +98,8 @@ def run_deck(deck: Deck, start: Path, work: Path, identity: str, command: list[s
             shutil.copyfile(start, work / START)
         elif record["done"] < len(deck.chunks):
             print(f"resuming in {work} after chunk {record['done']} of {len(deck.chunks)}", file=sys.stderr, flush=True)
+        else:
+            print(f"nothing to run: every chunk is in {work} already", file=sys.stderr, flush=True)
         launcher = stack.enter_context(Program(work, command) if command else Module(work))
         watch = Watch(work, deck.chunks, record["done"])
         for number in range(record["done"], len(deck.chunks)):

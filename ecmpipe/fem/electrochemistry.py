@@ -17,7 +17,10 @@ from ecmpipe.fem.linsolve import Pattern, factorise
 from ecmpipe.fem.mesh import CATHODE, Cell
 from ecmpipe.fem.tables import Table
 from ecmpipe.laws import dissociation, kinetics
+from ecmpipe.laws.diffusion import one_c_current_density
 from ecmpipe.units import FARADAY
+
+FULL = 1e-12  # Li content this near to 0 or 1 is empty or full
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,12 @@ class Electrochemistry:
         self.cell, self.chemistry, self.potential = cell, chemistry, potential
         self.f = kinetics.thermal_factor(chemistry.temperature)
         cathode = np.flatnonzero(cell.layer == CATHODE)
-        electrolyte = np.flatnonzero(cell.layer != CATHODE)
+        electrolyte = np.flatnonzero(cell.ionic)
         self.cathode, self.electrolyte = cathode, electrolyte
         self.cathode_mass, self.electrolyte_mass = cell.lumped_mass(cathode), cell.lumped_mass(electrolyte)
         self._number()
         self._patterns()
+        self.reference = one_c_current_density(chemistry.site_density, cell.thickness)
         self.factor = None  # kept from step to step: chord iterations cost a tenth of Newton ones
         self.newton_steps = self.factorisations = 0
 
@@ -115,7 +119,7 @@ class Electrochemistry:
         """Local current density (A/m2) of the interface nodes and its slopes by x, c, phi and V (S.5, S.6, S.8)."""
         k, alpha = self.chemistry, self.chemistry.transfer_coefficient_cathode
         nodes = self.cell.interface
-        x = np.clip(charge.x_li[nodes], 1e-6, 1 - 1e-6)
+        x = np.clip(charge.x_li[nodes], FULL, 1 - FULL)
         c = np.maximum(charge.ion[nodes], 1e-9)
         exchange = kinetics.cathode_exchange_current(k.rate_constant_cathode, x, c, alpha)
         eta = kinetics.local_overpotential(charge.voltage, charge.phi[nodes] / self.f, self.potential(x))
@@ -140,9 +144,10 @@ class Electrochemistry:
         """Advance by ``step`` seconds at the mean current density ``current`` (A/m2).
 
         ``open_to`` (t,) multiplies the diffusivities, ``contact`` (interface nodes,) the reaction. The norm of the
-        residuals over I W/F ends below ``tolerance``; failing that within ``most`` Newton steps is a `ConvergenceError`.
+        residuals over the flow that a 1C current makes ends below ``tolerance``; failing that within ``most`` Newton steps is a
+        `ConvergenceError`.
         """
-        scale = current * self.cell.width / FARADAY
+        scale = max(abs(current), self.reference) * self.cell.width / FARADAY
         charge = before
         best = last = np.inf
         for _ in range(most):
@@ -165,7 +170,8 @@ class Electrochemistry:
         dx, dc, dphi = update[self.x_dof[self.solid]], update[self.c_dof[self.ionic]], update[self.phi_dof[self.ionic]]
         largest = max(np.abs(dx).max() / 0.3, np.abs(dc).max() / 0.5, np.abs(dphi).max() / 6, abs(update[-1]) / 20, 1.0)
         x, c, phi = charge.x_li.copy(), charge.ion.copy(), charge.phi.copy()
-        x[self.solid] += dx / largest
+        old = x[self.solid]  # full and empty are never passed: the exchange current ends there with an infinite slope
+        x[self.solid] = np.clip(old + dx / largest, 0.1 * old, 1 - 0.1 * (1 - old))
         c[self.ionic] += dc / largest
         phi[self.ionic] += dphi / largest
         return Charge(x, c, phi, charge.bound, charge.voltage + update[-1] / largest / self.f, charge.plated)
@@ -174,7 +180,7 @@ class Electrochemistry:
         k = self.chemistry
         mobile = charge.ion * k.rest[0]
         bound = dissociation.bound_after_step(before.bound, mobile, step, k.generation_rate, k.recombination_rate)
-        flow = float(self.anode_current(charge)[0] @ self.cell.interface_length)
+        flow = float(self.anode_current(charge)[0] @ self.cell.anode_length)
         return Charge(charge.x_li, charge.ion, charge.phi, bound, charge.voltage, before.plated - step * flow / FARADAY)
 
     def _assemble(self, charge: Charge, before: Charge, step: float, current: float, open_to: np.ndarray, contact: np.ndarray):
@@ -214,6 +220,7 @@ class Electrochemistry:
         self, charge: Charge, current: float, contact: np.ndarray, solid: np.ndarray, row_phi: np.ndarray, data: np.ndarray
     ) -> float:
         cell, lengths = self.cell, self.cell.interface_length / FARADAY
+        facing = cell.anode_length / FARADAY
         flow, *slopes = self.cathode_current(charge, contact)
         solid[cell.interface] += lengths * flow
         row_phi[cell.interface] -= lengths * flow
@@ -221,9 +228,9 @@ class Electrochemistry:
             for row, sign in ((0, 1.0), (2, -1.0), (3, 1.0)):
                 data[:] += np.bincount(self.surface_slots[:, row, column], sign * lengths * slope, minlength=len(data))
         metal, *slopes = self.anode_current(charge)
-        row_phi[cell.anode] -= lengths * metal
+        row_phi[cell.anode] -= facing * metal
         for column, slope in enumerate(slopes):
-            data[self.metal_slots[:, 1, column]] -= lengths * slope
+            data[self.metal_slots[:, 1, column]] -= facing * slope
         return float(lengths @ flow) - current * cell.width / FARADAY
 
     def lithium(self, charge: Charge) -> float:
@@ -237,23 +244,25 @@ class Electrochemistry:
         """Mean and surface Li content, overpotential and its parts (S.7-S.9), and the imbalance of the two currents."""
         lengths = self.cell.interface_length
         flow = self.cathode_current(charge, contact)[0] * lengths
-        metal = self.anode_current(charge)[0] * lengths
+        metal = self.anode_current(charge)[0] * self.cell.anode_length
         mean = float(self.cathode_mass[self.solid] @ charge.x_li[self.solid] / self.cathode_mass.sum())
         surface = charge.x_li[self.cell.interface]
-        share = flow / flow.sum()
+        # without a net current the means are plain ones
+        share = flow / flow.sum() if current else lengths / lengths.sum()
+        facing = metal / metal.sum() if current else self.cell.anode_length / self.cell.anode_length.sum()
         e_eq_mean = float(self.potential(mean))
         parts = kinetics.split_overpotential(
             charge.voltage,
             e_eq_mean,
             float(share @ self.potential(surface)),
             float(share @ charge.phi[self.cell.interface]) / self.f,
-            float(metal @ charge.phi[self.cell.anode]) / self.f / metal.sum(),
+            float(facing @ charge.phi[self.cell.anode]) / self.f,
         )
         return {
             "mean": mean,
             "surface": float(lengths @ surface) / self.cell.width,
             "equilibrium": e_eq_mean,
             "eta": kinetics.overpotential(charge.voltage, e_eq_mean),
-            "current imbalance": abs(flow.sum() + metal.sum()) / (current * self.cell.width),
+            "current imbalance": abs(flow.sum() + metal.sum()) / (max(abs(current), self.reference) * self.cell.width),
             **parts,
         }

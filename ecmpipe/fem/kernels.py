@@ -17,7 +17,7 @@ def compiled(function):
         return njit(function)
 
 
-ELASTIC, DIRECTIONAL, MIEHE = 0, 1, 2
+ELASTIC, DIRECTIONAL, MIEHE, ISOTROPIC = 0, 1, 2, 3
 
 
 @compiled
@@ -108,6 +108,11 @@ def small_strain(kind, triangles, gradients, areas, lam, mu, normals, g, chem, u
             psi[e] = _directional(lam[e], mu[e], normals[e, 0], normals[e, 1], g[e], stress, tangent)
         elif kind[e] == MIEHE:
             psi[e] = _miehe(exx, eyy, gxy, ezz, lam[e], mu[e], g[e], stress, tangent)
+        elif kind[e] == ISOTROPIC:  # everything is degraded, compression too
+            trace = exx + eyy + ezz
+            psi[e] = 0.5 * lam[e] * trace * trace + mu[e] * (exx * exx + eyy * eyy + ezz * ezz + 0.5 * gxy * gxy)
+            stress *= g[e]
+            tangent *= g[e]
         for r in range(6):
             value = areas[e] * (b[0, r] * stress[0] + b[1, r] * stress[1] + b[2, r] * stress[2])
             force[2 * triangles[e, r // 2] + r % 2] += value

@@ -1,6 +1,6 @@
-"""Mechanical equilibrium div sigma + b = 0 (S.30) of the layered cell: residual, tangent, one Newton step with line search.
+"""Mechanical equilibrium div sigma + b = 0 (S.30): residual, tangent, one Newton step with line search.
 
-The stress follows from the *elastic* strain eps(u) - eps_chem; collector and top hold the height, x = 0 is a symmetry plane.
+The stress follows from the *elastic* strain eps(u) - eps_chem.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ import numpy as np
 
 from ecmpipe.errors import ConvergenceError
 from ecmpipe.fem.filler import CONVEX, EXACT, NONE, mooney_rivlin_patches, patch_dofs
-from ecmpipe.fem.kernels import DIRECTIONAL, ELASTIC, MIEHE, small_strain
+from ecmpipe.fem.kernels import DIRECTIONAL, ELASTIC, ISOTROPIC, MIEHE, small_strain
 from ecmpipe.fem.linsolve import Pattern, StaleFactor
-from ecmpipe.fem.mesh import FILLER, Cell
+from ecmpipe.fem.mesh import Cell, Mesh
+from ecmpipe.settings.fem import TopSettings
 
-SPLITS = {"elastic": ELASTIC, "directional": DIRECTIONAL, "miehe": MIEHE}
+NOTHING = np.empty(0, dtype=np.int64)
+NO_PAIRS = np.empty((0, 2), dtype=np.int64)
+ROUNDING = 1e-15  # of all nodal forces
+SPLITS = {"elastic": ELASTIC, "directional": DIRECTIONAL, "miehe": MIEHE, "none": ISOTROPIC}
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,11 @@ class Rubber:
     c10: float
     c01: float
     kappa: float
+
+    @property
+    def longitudinal(self) -> float:
+        """kappa + 4 mu/3 (Pa), what a thin bonded layer answers a pull with."""
+        return self.kappa + 8 / 3 * (self.c10 + self.c01)
 
 
 @dataclass
@@ -38,40 +47,81 @@ class Group:
     slots: np.ndarray
 
 
+@dataclass(frozen=True)
+class Support:
+    """``number`` (2n,): the unknown that each displacement is, -1 where it is given; ``load`` (unknowns,) in N/m pushes on them."""
+
+    number: np.ndarray
+    load: np.ndarray
+
+    @classmethod
+    def holding(cls, nodes: int, held: np.ndarray, tied: np.ndarray = NOTHING) -> Support:
+        """Displacements ``held`` are given, all those ``tied`` are one unknown, the last; no load yet."""
+        number = np.zeros(2 * nodes, dtype=np.int64)
+        number[held] = number[tied] = -1
+        free = np.flatnonzero(number == 0)
+        number[free] = np.arange(len(free))
+        number[tied] = len(free)
+        return cls(number, np.zeros(len(free) + bool(len(tied))))
+
+
+def support_of(cell: Cell, top: TopSettings) -> Support:
+    """The collector keeps its height, symmetry planes their place; the top is clamped, a platen, or free under pressure."""
+    held = np.concatenate([2 * cell.fixed_x, 2 * cell.fixed_y + 1])
+    above = 2 * cell.top + 1
+    if top.hold == "clamped":
+        return Support.holding(len(cell.nodes), np.concatenate([held, above]))
+    support = Support.holding(len(cell.nodes), held, above if top.hold == "platen" else NOTHING)
+    np.subtract.at(support.load, support.number[above], top.pressure * cell.top_length)
+    return support
+
+
 class Mechanics:
     """Residual and tangent of the displacement, with patterns and the elastic bulk built once.
 
     Parameters
     ----------
-    lam, mu : (t,) Lame constants in Pa; kind : (t,) one of the codes in `SPLITS`; rubber : coefficients of the filler.
+    lam, mu : (t,) Lame constants in Pa; kind : (t,) one of the codes in `SPLITS`; normals : (t, 2) for the directional split.
+    pairs : (p, 2) triangles of the filler, whose coefficients are ``rubber``.
     """
 
-    def __init__(self, cell: Cell, lam: np.ndarray, mu: np.ndarray, kind: np.ndarray, rubber: Rubber | None = None):
-        self.cell, self.lam, self.mu, self.kind, self.rubber = cell, lam, mu, kind, rubber
-        self.normals = np.tile([0.0, 1.0], (len(cell.triangles), 1))
-        number = np.zeros(2 * len(cell.nodes), dtype=np.int64)
-        number[2 * cell.bottom + 1] = number[2 * cell.anode + 1] = number[2 * cell.left] = -1
-        self.free = np.flatnonzero(number == 0)
-        number[self.free] = np.arange(len(self.free))
-        is_filler = cell.layer == FILLER if rubber is not None else np.zeros(len(kind), dtype=bool)
-        self.pattern, groups = self._build(number, [~is_filler & (kind == ELASTIC), ~is_filler & (kind != ELASTIC), is_filler])
+    def __init__(
+        self,
+        mesh: Mesh,
+        support: Support,
+        lam: np.ndarray,
+        mu: np.ndarray,
+        kind: np.ndarray,
+        normals: np.ndarray,
+        pairs: np.ndarray = NO_PAIRS,
+        rubber: Rubber | None = None,
+    ):
+        self.mesh, self.support, self.lam, self.mu, self.kind, self.normals, self.rubber = mesh, support, lam, mu, kind, normals, rubber
+        self.kept = np.flatnonzero(support.number >= 0)
+        self.target = support.number[self.kept]
+        chosen = [np.flatnonzero(kind == ELASTIC), np.flatnonzero(kind != ELASTIC), pairs.ravel()]
+        if rubber is not None:
+            chosen[:2] = [np.setdiff1d(each, pairs) for each in chosen[:2]]
+        self.pattern, groups = self._build(support.number, chosen)
         self.elastic, self.breakable, self.filler = groups
+        single = np.repeat(pairs[:, 0] == pairs[:, 1], 2)
+        self.filler.areas[single] *= 0.5  # a triangle that is paired with itself
         self.solver = StaleFactor()
         self.elastic_data = self.pattern.empty()
-        nothing = np.zeros(len(kind))
-        self._small(self.elastic, nothing, nothing, np.zeros(2 * len(cell.nodes)), self.elastic_data, np.zeros(2 * len(cell.nodes)), EXACT)
+        nothing, still = np.zeros(len(kind)), np.zeros(2 * len(mesh.nodes))
+        self._small(self.elastic, nothing, nothing, still, self.elastic_data, still.copy(), EXACT)
 
-    def _build(self, number: np.ndarray, masks: list[np.ndarray]) -> tuple[Pattern, list[Group]]:
-        cell = self.cell
-        dofs = [(2 * cell.triangles[mask][:, :, None] + np.arange(2)).reshape(-1, 6) for mask in masks[:2]]
-        dofs.append(patch_dofs(cell.triangles[masks[2]]))
+    def _build(self, number: np.ndarray, chosen: list[np.ndarray]) -> tuple[Pattern, list[Group]]:
+        mesh = self.mesh
+        dofs = [(2 * mesh.triangles[part][:, :, None] + np.arange(2)).reshape(-1, 6) for part in chosen[:2]]
+        dofs.append(patch_dofs(mesh.triangles[chosen[2]]))
         rows = [np.repeat(number[d], d.shape[1], axis=1) for d in dofs]
         columns = [np.tile(number[d], (1, d.shape[1])) for d in dofs]
-        pattern = Pattern(np.concatenate([r.ravel() for r in rows]), np.concatenate([c.ravel() for c in columns]), len(self.free))
+        pattern = Pattern(np.concatenate([r.ravel() for r in rows]), np.concatenate([c.ravel() for c in columns]), len(self.support.load))
         ends = np.cumsum([r.size for r in rows])
         slots = [part.reshape(r.shape) for part, r in zip(np.split(pattern.slots, ends[:-1]), rows, strict=True)]
         groups = [
-            Group(np.flatnonzero(m), cell.triangles[m], cell.gradients[m], cell.areas[m], s) for m, s in zip(masks, slots, strict=True)
+            Group(part, mesh.triangles[part], mesh.gradients[part], mesh.areas[part], s) for part, s in zip(chosen, slots, strict=True)
         ]
         return pattern, groups
 
@@ -128,15 +178,16 @@ class Mechanics:
             if not smallest > 0:
                 return None, data, psi
             psi[group.chosen] = inner
-        return force[self.free], data, psi
+        self.reaction = force
+        return np.bincount(self.target, force[self.kept], minlength=self.pattern.size) - self.support.load, data, psi
 
     def load_scale(self, chem: np.ndarray) -> float:
-        """The norm (N/m) of the chemical load, which a residual must be small against."""
-        pull = (3 * self.lam + 2 * self.mu) * chem * self.cell.areas
-        loads = pull[:, None, None] * self.cell.gradients
-        nodes = self.cell.triangles.ravel()
+        """The norm (N/m) of the chemical load and of what presses, which a residual must be small against."""
+        pull = (3 * self.lam + 2 * self.mu) * chem * self.mesh.areas
+        loads = pull[:, None, None] * self.mesh.gradients
+        nodes = self.mesh.triangles.ravel()
         parts = [np.bincount(nodes, loads[:, :, axis].ravel()) for axis in range(2)]
-        return float(np.sqrt(sum(part @ part for part in parts))) or 1.0
+        return float(np.sqrt(sum(part @ part for part in [*parts, self.support.load]))) or 1.0
 
     def newton(self, u: np.ndarray, forces: tuple, g: np.ndarray, chem: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
         """One Newton step from ``u``, where `evaluate` gave ``forces``; returns the new u and its psi+.
@@ -144,6 +195,8 @@ class Mechanics:
         The small-strain energy is convex at fixed d, so the line search only looks at its slope along the step; where the
         filler makes the tangent indefinite, its convex part gives the step.
         """
+        if np.linalg.norm(forces[0]) <= ROUNDING * np.linalg.norm(self.reaction):
+            return u, forces[2]  # in equilibrium to the last digit
         found = self._descend(u, forces, g, chem, tolerance)
         if found is None and len(self.filler.chosen):
             forces = self.evaluate(u, g, chem, CONVEX)
@@ -156,9 +209,9 @@ class Mechanics:
 
     def _descend(self, u: np.ndarray, forces: tuple, g: np.ndarray, chem: np.ndarray, tolerance: float):
         residual, data, _ = forces
+        direction = self.solver.solve(self.pattern.matrix(data), -residual, tolerance)
         step = np.zeros_like(u)
-        step[self.free] = self.solver.solve(self.pattern.matrix(data), -residual, tolerance)
-        direction = step[self.free]
+        step[self.kept] = direction[self.target]
         start = float(residual @ direction)
         if start >= 0:
             return None
@@ -182,9 +235,9 @@ class Mechanics:
 
     def energy(self, u: np.ndarray, g: np.ndarray, chem: np.ndarray) -> float:
         """int psi(d, eps(u) - eps_chem) in J/m (S.28, S.29)."""
-        cell = self.cell
+        mesh = self.mesh
         psi = self.evaluate(u, g, chem, NONE)[2]
-        grad = np.einsum("tai,taj->tij", u.reshape(-1, 2)[cell.triangles], cell.gradients)
+        grad = np.einsum("tai,taj->tij", u.reshape(-1, 2)[mesh.triangles], mesh.gradients)
         exx, eyy, gxy = grad[:, 0, 0] - chem, grad[:, 1, 1] - chem, grad[:, 0, 1] + grad[:, 1, 0]
         square = exx**2 + eyy**2 + chem**2 + 0.5 * gxy**2
         intact = 0.5 * self.lam * (exx + eyy - chem) ** 2 + self.mu * square
@@ -193,29 +246,32 @@ class Mechanics:
             ratio = (1 + grad[inside, 0, 0]) * (1 + grad[inside, 1, 1]) - grad[inside, 0, 1] * grad[inside, 1, 0]
             mean = np.repeat((ratio * self.filler.areas).reshape(-1, 2).sum(axis=1) / self.filler.areas.reshape(-1, 2).sum(axis=1), 2)
             intact[inside] = psi[inside] + 0.5 * self.rubber.kappa * np.minimum(mean - 1, 0) ** 2
-        return float(cell.areas @ (intact - (1 - g) * psi))
+        return float(mesh.areas @ (intact - (1 - g) * psi))
+
+    def normal_strain(self, u: np.ndarray, chem: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of ``chosen`` triangles: the intact stress s_nn over M = lambda + 2 mu, and the total strain across, both along the normals."""
+        mesh, e = self.mesh, chem[chosen]
+        grad = np.einsum("tai,taj->tij", u.reshape(-1, 2)[mesh.triangles[chosen]], mesh.gradients[chosen])
+        normal = self.normals[chosen]
+        across = np.einsum("tij,ti,tj->t", grad, normal, normal)
+        trace = grad[:, 0, 0] + grad[:, 1, 1] - 3 * e
+        return (self.lam[chosen] * trace + 2 * self.mu[chosen] * (across - e)) / (self.lam + 2 * self.mu)[chosen], across
 
     def normal_stress(self, u: np.ndarray, g: np.ndarray, chem: np.ndarray, chosen: np.ndarray) -> float:
-        """Mean stress s_yy (Pa) over ``chosen`` triangles of small strain, with the traction degraded where it opens."""
-        cell = self.cell
-        grad = np.einsum("tai,taj->tij", u.reshape(-1, 2)[cell.triangles[chosen]], cell.gradients[chosen])
-        exx, eyy = grad[:, 0, 0] - chem[chosen], grad[:, 1, 1] - chem[chosen]
-        stress = self.lam[chosen] * (exx + eyy - chem[chosen]) + 2 * self.mu[chosen] * eyy
+        """Mean stress s_nn (Pa) over ``chosen`` triangles of small strain, with the traction degraded where it opens."""
+        stress = self.normal_strain(u, chem, chosen)[0] * (self.lam + 2 * self.mu)[chosen]
         stress = np.where(stress > 0, g[chosen] * stress, stress)
-        return float(stress @ cell.areas[chosen] / cell.areas[chosen].sum())
+        return float(stress @ self.mesh.areas[chosen] / self.mesh.areas[chosen].sum())
 
-    def opening(self, u: np.ndarray, g: np.ndarray, chem: np.ndarray) -> np.ndarray:
-        """Normal inelastic opening across the band in each column of cells (m): sum of (1 - g) <s_nn>+/M times the height."""
-        cell = self.cell
-        band = np.flatnonzero(cell.band)
-        local = u.reshape(-1, 2)[cell.triangles[band]]
-        grad = np.einsum("tai,taj->tij", local, cell.gradients[band])
-        e = chem[band]
-        exx, eyy, ezz = grad[:, 0, 0] - e, grad[:, 1, 1] - e, -e
-        normal_stress = self.lam[band] * (exx + eyy + ezz) + 2 * self.mu[band] * eyy
-        inelastic = (1 - g[band]) * np.maximum(normal_stress / (self.lam[band] + 2 * self.mu[band]), 0)
-        filler = cell.layer[band] == FILLER
-        inelastic[filler] = (1 - g[band][filler]) * np.maximum(grad[filler, 1, 1], 0)
-        column = band // (2 * (len(cell.y) - 1))
-        width = np.diff(cell.x)
-        return np.bincount(column, inelastic * cell.areas[band], minlength=cell.columns) / width
+    def opening(self, u: np.ndarray, g: np.ndarray, chem: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """What ``chosen`` triangles add to the normal inelastic opening (m2): area times (1 - g) <s_nn>+/M; of the filler, its strain."""
+        elastic, across = self.normal_strain(u, chem, chosen)
+        if self.rubber is not None:
+            elastic = np.where(np.isin(chosen, self.filler.chosen), across, elastic)
+        return self.mesh.areas[chosen] * (1 - g[chosen]) * np.maximum(elastic, 0)
+
+    def work_of_load(self, before: np.ndarray, after: np.ndarray) -> float:
+        """Work (J/m) of the load on the way from one displacement to another."""
+        moved = np.zeros(self.pattern.size)
+        moved[self.target] = (after - before)[self.kept]
+        return float(self.support.load @ moved)

@@ -1,141 +1,231 @@
-"""The layered cell as a graded tensor mesh of right-angled triangles, with the tables the kernels need.
-
-Nodes run column by column, cells (two triangles each) likewise, so triangles ``2q`` and ``2q + 1`` share cell ``q``.
-Right angles keep the phase-field matrix an M-matrix, which holds d in [0, 1].
-"""
+"""Triangles and what the kernels and the cell need of them, whatever shape the cell has; shapes are made in `ecmpipe.fem.shapes`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy.spatial import cKDTree
 from skfem import MeshTri
 
-CATHODE, FILLER, ELECTROLYTE = 0, 1, 2
-LAYERS = ("cathode", "filler", "electrolyte")
+from ecmpipe.errors import SettingsError
+
+CATHODE, FILLER, ELECTROLYTE, BACKING = 0, 1, 2, 3
+LAYERS = ("cathode", "filler", "electrolyte", "backing")
 
 
 @dataclass(frozen=True)
-class Cell:
-    """Mesh of one cell; lengths in m. ``nodes`` (n, 2), ``triangles`` (t, 3), ``gradients`` (t, 3, 2), ``areas`` (t,)."""
+class Mesh:
+    """Lengths in m. ``nodes`` (n, 2), ``triangles`` (t, 3) counterclockwise, ``gradients`` (t, 3, 2), ``areas`` (t,)."""
 
-    x: np.ndarray
-    y: np.ndarray
     nodes: np.ndarray
     triangles: np.ndarray
-    gradients: np.ndarray
-    areas: np.ndarray
-    layer: np.ndarray  # (t,) CATHODE | FILLER | ELECTROLYTE
-    band: np.ndarray  # (t,) bool: part of the interface band
-    interface: np.ndarray  # nodes on the cathode surface, left to right
-    anode: np.ndarray  # nodes at the lithium metal
-    bottom: np.ndarray
-    left: np.ndarray
-    interface_length: np.ndarray  # lumped length of each interface node
-    band_rows: tuple[int, int]  # first and last node row of the band
+
+    @cached_property
+    def _shape(self) -> tuple[np.ndarray, np.ndarray]:
+        return triangle_gradients(self.nodes, self.triangles)
 
     @property
-    def columns(self) -> int:
-        """Cells along the interface."""
-        return len(self.x) - 1
+    def gradients(self) -> np.ndarray:
+        """Gradients (t, 3, 2) of the linear shape functions (1/m)."""
+        return self._shape[0]
 
     @property
-    def width(self) -> float:
-        """Length of the interface (m)."""
-        return float(self.x[-1] - self.x[0])
-
-    def as_skfem(self) -> MeshTri:
-        """The same mesh in scikit-fem, with the layers as subdomains and the named boundaries."""
-        mesh = MeshTri(self.nodes.T.copy(), self.triangles.T.copy())
-        parts = {name: np.flatnonzero(self.layer == tag) for tag, name in enumerate(LAYERS) if (self.layer == tag).any()}
-        top = self.y[-1]
-        return mesh.with_subdomains(parts).with_boundaries(
-            {
-                "collector": lambda p: np.isclose(p[1], 0),
-                "symmetry": lambda p: np.isclose(p[0], 0),
-                "lithium": lambda p: np.isclose(p[1], top),
-            }
-        )
+    def areas(self) -> np.ndarray:
+        """Areas (t,) in m2."""
+        return self._shape[1]
 
     def lumped_mass(self, chosen: np.ndarray) -> np.ndarray:
         """Area of each node's share (m2) in the ``chosen`` triangles."""
         weights = np.repeat(self.areas[chosen] / 3, 3)
         return np.bincount(self.triangles[chosen].ravel(), weights, minlength=len(self.nodes))
 
-
-def graded(length: float, first: float, growth: float, largest: float) -> np.ndarray:
-    """Positions from 0 to ``length``: heights start near ``first``, grow by ``growth``, stay below ``largest``."""
-    heights: list[float] = []
-    height = first
-    while sum(heights) < length * (1 - 1e-12):
-        height = min(height * growth, largest)
-        heights.append(height)
-    steps = np.array(heights)
-    return np.concatenate([[0.0], np.cumsum(steps * (length / steps.sum()))])
+    def lengths(self, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The nodes of ``edges`` (k, 2), ascending, and the length (m) of each one's share in them."""
+        spans = np.linalg.norm(np.diff(self.nodes[edges], axis=1)[:, 0], axis=1)
+        nodes, places = np.unique(edges, return_inverse=True)
+        return nodes, np.bincount(places.ravel(), np.repeat(0.5 * spans, 2), minlength=len(nodes))
 
 
-def uniform(length: float, size: float) -> np.ndarray:
-    """Positions from 0 to ``length`` in equal parts no larger than ``size``."""
-    return np.linspace(0, length, max(1, int(np.ceil(length / size - 1e-9))) + 1)
+@dataclass(frozen=True)
+class Band:
+    """The triangles within reach of the interface and where each one's shortest way to it ends.
+
+    ``ends`` (k, 2) are places in the list of interface nodes, ``shares`` (k, 2) how near the foot is to them; ``normals`` (k, 2).
+    """
+
+    triangles: np.ndarray
+    ends: np.ndarray
+    shares: np.ndarray
+    normals: np.ndarray
+
+    def spread(self, values: np.ndarray, count: int) -> np.ndarray:
+        """``values`` (k,) of the triangles added up at the interface nodes (count,)."""
+        return np.bincount(self.ends.ravel(), (self.shares * values[:, None]).ravel(), minlength=count)
+
+    def at(self, values: np.ndarray) -> np.ndarray:
+        """``values`` of the interface nodes at each triangle (k,)."""
+        return (self.shares * values[self.ends]).sum(axis=1)
 
 
-def build_cell(
-    *, cathode: float, filler: float, electrolyte: float, width: float, band: float, size: float, growth: float, largest: float
+@dataclass(frozen=True)
+class Cell(Mesh):
+    """The mesh of one cell: cathode, electrolyte, perhaps a filler between or behind them, and its boundaries.
+
+    ``layer`` (t,) holds codes of `LAYERS`; ``interface`` are the nodes of the cathode surface; ``anode`` those at the lithium; ``top``
+    carries what presses on the cell; ``pairs`` (p, 2) are filler triangles that share a volume ratio.
+    """
+
+    layer: np.ndarray
+    interface: np.ndarray
+    interface_length: np.ndarray
+    anode: np.ndarray
+    anode_length: np.ndarray
+    top: np.ndarray
+    top_length: np.ndarray
+    fixed_x: np.ndarray
+    fixed_y: np.ndarray
+    reach: Band
+    pairs: np.ndarray
+
+    @cached_property
+    def band(self) -> np.ndarray:
+        """(t,) bool: part of the interface band."""
+        inside = np.zeros(len(self.triangles), dtype=bool)
+        inside[self.reach.triangles] = True
+        return inside
+
+    @cached_property
+    def normals(self) -> np.ndarray:
+        """(t, 2) unit vectors across the interface; along y outside the band, where nobody reads them."""
+        normals = np.tile([0.0, 1.0], (len(self.triangles), 1))
+        normals[self.reach.triangles] = self.reach.normals
+        return normals
+
+    @cached_property
+    def ionic(self) -> np.ndarray:
+        """(t,) bool: carries Li+; a backing layer does not."""
+        return (self.layer == ELECTROLYTE) | (self.layer == FILLER)
+
+    @property
+    def width(self) -> float:
+        """Length of the interface (m)."""
+        return float(self.interface_length.sum())
+
+    @cached_property
+    def thickness(self) -> float:
+        """Cathode area over interface length (m): L1 of the layered cell, R/2 of a round particle."""
+        return float(self.areas[self.layer == CATHODE].sum()) / self.width
+
+    def across(self, d: np.ndarray) -> np.ndarray:
+        """The largest ``d`` (n,) across the band at each interface node: a softer neighbour takes the crack to its side."""
+        found = d[self.interface].copy()
+        places = np.where(self.reach.shares[:, 0] >= 0.5, self.reach.ends[:, 0], self.reach.ends[:, 1])
+        np.maximum.at(found, np.repeat(places, 3), d[self.triangles[self.reach.triangles]].ravel())
+        return found
+
+    def as_skfem(self) -> MeshTri:
+        """The same mesh in scikit-fem, with the layers as subdomains and the named boundaries."""
+        mesh = MeshTri(self.nodes.T.copy(), self.triangles.T.copy())
+        parts = {name: np.flatnonzero(self.layer == tag) for tag, name in enumerate(LAYERS) if (self.layer == tag).any()}
+        named = {"collector": self.fixed_y, "symmetry": self.fixed_x, "lithium": self.anode}
+        on = {name: np.isin(mesh.facets, nodes).all(axis=0) for name, nodes in named.items()}
+        boundary = np.isin(np.arange(mesh.facets.shape[1]), mesh.boundary_facets())
+        inner = {name: np.flatnonzero(chosen & (boundary | (name == "lithium"))) for name, chosen in on.items()}
+        return mesh.with_subdomains(parts).with_boundaries(inner)
+
+
+def make_cell(
+    nodes: np.ndarray,
+    triangles: np.ndarray,
+    layer: np.ndarray,
+    *,
+    anode: np.ndarray,
+    top: np.ndarray,
+    fixed_x: np.ndarray,
+    fixed_y: np.ndarray,
+    band: float,
+    pairs: np.ndarray | None = None,
 ) -> Cell:
-    """Mesh the layers of the given thicknesses (m); ``band`` is the half-width of the interface band, ``size`` its element size."""
-    band_below = min(band, cathode)
-    band_above = min(max(band - filler, 0.0), electrolyte)
-    below = cathode - band_below - graded(cathode - band_below, size, growth, largest)[::-1] if band_below < cathode else np.zeros(1)
-    pieces = [below, below[-1] + uniform(band_below, size)]
-    if filler > 0:
-        pieces.append(pieces[-1][-1] + uniform(filler, size))
-    if band_above > 0:
-        pieces.append(pieces[-1][-1] + uniform(band_above, size))
-    rest = electrolyte - band_above
-    if rest > 0:
-        pieces.append(pieces[-1][-1] + graded(rest, size, growth, largest))
-    y = np.concatenate([pieces[0], *[piece[1:] for piece in pieces[1:]]])
-    x = uniform(width, size)
-    return _tensor(x, y, cathode, filler, band)
+    """A cell of tagged triangles: ``anode`` and ``top`` are edges (k, 2), ``fixed_x`` and ``fixed_y`` nodes, ``band`` a half-width (m).
 
-
-def _tensor(x: np.ndarray, y: np.ndarray, cathode: float, filler: float, band: float) -> Cell:
-    columns, rows = len(x) - 1, len(y) - 1
-    grid_x, grid_y = np.meshgrid(x, y, indexing="ij")
-    nodes = np.column_stack([grid_x.ravel(), grid_y.ravel()])
-    i, j = (index.ravel() for index in np.meshgrid(np.arange(columns), np.arange(rows), indexing="ij"))
-    a = i * (rows + 1) + j
-    b, c, d = a + rows + 1, a + rows + 2, a + 1
-    even = ((i + j) % 2 == 0)[:, None]  # alternating diagonals: no preferred crack direction
-    first = np.where(even, np.column_stack([a, b, c]), np.column_stack([a, b, d]))
-    second = np.where(even, np.column_stack([a, c, d]), np.column_stack([b, c, d]))
-    triangles = np.stack([first, second], axis=1).reshape(-1, 3)
-    gradients, areas = triangle_gradients(nodes, triangles)
-    middle = 0.5 * (y[j] + y[j + 1])
-    layer = np.where(middle < cathode, CATHODE, np.where(middle < cathode + filler, FILLER, ELECTROLYTE))
-    in_band = np.abs(middle - cathode) < np.where(middle > cathode, max(band, filler), band)
-    row = int(np.argmin(np.abs(y - cathode)))
-    stride = rows + 1
-    band_rows = np.flatnonzero(in_band[:rows])
-    lengths = np.zeros(columns + 1)
-    lengths[:-1] += 0.5 * np.diff(x)
-    lengths[1:] += 0.5 * np.diff(x)
+    The interface is found: the edges that cathode and electrolyte, or cathode and filler, share. Filler triangles without ``pairs`` are
+    paired along their longest shared edges.
+    """
+    turned = triangle_gradients(nodes, triangles)[1] < 0
+    triangles = np.where(turned[:, None], triangles[:, [0, 2, 1]], triangles)
+    mesh = Mesh(nodes, triangles)
+    edges, sides = shared_edges(triangles)
+    kinds = np.sort(layer[sides], axis=1)
+    surface = edges[(kinds[:, 0] == CATHODE) & np.isin(kinds[:, 1], (FILLER, ELECTROLYTE))]
+    if not len(surface):
+        raise SettingsError("fem.geometry: cathode and electrolyte (or filler) share no edge; mesh them with common nodes")
+    interface, interface_length = mesh.lengths(surface)
+    anode_nodes, anode_length = mesh.lengths(anode)
+    top_nodes, top_length = mesh.lengths(top)
     return Cell(
-        x=x,
-        y=y,
         nodes=nodes,
         triangles=triangles,
-        gradients=gradients,
-        areas=areas,
-        layer=np.repeat(layer, 2),
-        band=np.repeat(in_band, 2),
-        interface=np.arange(columns + 1) * stride + row,
-        anode=np.arange(columns + 1) * stride + rows,
-        bottom=np.arange(columns + 1) * stride,
-        left=np.arange(stride),
-        interface_length=lengths,
-        band_rows=(int(band_rows[0]), int(band_rows[-1]) + 1),
+        layer=layer,
+        interface=interface,
+        interface_length=interface_length,
+        anode=anode_nodes,
+        anode_length=anode_length,
+        top=top_nodes,
+        top_length=top_length,
+        fixed_x=fixed_x,
+        fixed_y=fixed_y,
+        reach=_reach(mesh, layer, np.searchsorted(interface, surface), interface, band),
+        pairs=pair_up(mesh, np.flatnonzero(np.isin(layer, (FILLER, BACKING)))) if pairs is None else pairs,
     )
+
+
+def shared_edges(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The edges (k, 2) that two triangles share and these triangles (k, 2)."""
+    edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    order = np.lexsort(edges.T)
+    twice = np.flatnonzero((edges[order][1:] == edges[order][:-1]).all(axis=1))
+    return edges[order[twice]], np.stack([order[twice] // 3, order[twice + 1] // 3], axis=1)
+
+
+def pair_up(mesh: Mesh, chosen: np.ndarray) -> np.ndarray:
+    """Pairs (p, 2) of ``chosen`` triangles, longest shared edge first; one that is left alone is paired with itself."""
+    edges, sides = shared_edges(mesh.triangles[chosen])
+    spans = np.linalg.norm(np.diff(mesh.nodes[edges], axis=1)[:, 0], axis=1)
+    alone = np.ones(len(chosen), dtype=bool)
+    pairs = []
+    for one, other in sides[np.argsort(-spans, kind="stable")]:
+        if alone[one] and alone[other]:
+            alone[[one, other]] = False
+            pairs.append((one, other))
+    pairs += [(single, single) for single in np.flatnonzero(alone)]
+    return chosen[np.array(pairs, dtype=int).reshape(-1, 2)]
+
+
+def _reach(mesh: Mesh, layer: np.ndarray, surface: np.ndarray, interface: np.ndarray, band: float) -> Band:
+    """Project the triangles near the interface, and the whole filler, onto its edges ``surface`` (k, 2), places in ``interface``."""
+    middle = mesh.nodes[mesh.triangles].mean(axis=1)
+    points = mesh.nodes[interface]
+    edges_of = np.full((len(interface), 2), -1)
+    for number, edge in enumerate(surface):
+        for place in edge:
+            edges_of[place, int(edges_of[place, 0] >= 0)] = number
+    edges_of[:, 1] = np.where(edges_of[:, 1] < 0, edges_of[:, 0], edges_of[:, 1])
+    longest = np.linalg.norm(np.diff(points[surface], axis=1)[:, 0], axis=1).max()
+    distance, nearest = cKDTree(points).query(middle)
+    near = np.flatnonzero((distance < band + longest) & (layer != BACKING) | (layer == FILLER))
+    candidates = surface[edges_of[nearest[near]]]  # (k, 2 edges, 2 ends)
+    start, along = points[candidates[..., 0]], points[candidates[..., 1]] - points[candidates[..., 0]]
+    square = (along**2).sum(axis=-1)
+    share = np.clip(((middle[near][:, None] - start) * along).sum(axis=-1) / square, 0, 1)
+    gaps = np.linalg.norm(middle[near][:, None] - start - share[..., None] * along, axis=-1)
+    best = np.argmin(gaps, axis=1)
+    pick = np.arange(len(near)), best
+    kept = (gaps[pick] < band) | (layer[near] == FILLER)
+    share, along = share[pick][kept], along[pick][kept]
+    normals = np.stack([-along[:, 1], along[:, 0]], axis=1) / np.linalg.norm(along, axis=1)[:, None]
+    return Band(near[kept], candidates[pick][kept], np.stack([1 - share, share], axis=1), normals)
 
 
 def triangle_gradients(nodes: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,13 +12,15 @@ import numpy as np
 import pandas as pd
 
 from ecmpipe.cards import FemSummaryCard, write_curve
-from ecmpipe.fem.mesh import CATHODE, Cell
+from ecmpipe.fem.mesh import CATHODE, FILLER, Cell
 from ecmpipe.fem.model import Model
 from ecmpipe.fem.state import Record, State
 
 COLUMNS = (
     "Time [s]",
+    "Phase of the protocol [1]",
     "Throughput Q [1]",
+    "Current density [A.m-2]",
     "Li content mean x [1]",
     "Li content at interface x [1]",
     "Voltage [V]",
@@ -31,6 +33,7 @@ COLUMNS = (
     "Contact fraction that carried this step [1]",
     "Contact fraction [1]",
     "Largest crack field d [1]",
+    "Largest crack field on the interface d [1]",
     "Crack length [m]",
     "Largest opening [m]",
     "Interface traction [Pa]",
@@ -38,7 +41,13 @@ COLUMNS = (
     "Current imbalance [1]",
     "Elastic energy [J.m-1]",
     "Crack energy [J.m-1]",
+    "Energy put in [J.m-1]",
+    "Viscous dissipation [J.m-1]",
+    "Energy lent by the history [J.m-1]",
+    "Energy imbalance [1]",
     "Stagger iterations [1]",
+    "Crack change of the last stagger [1]",
+    "Force residual [1]",
     "Newton iterations [1]",
     "CPU time [s]",
 )
@@ -54,15 +63,25 @@ class _Writer(meshio.xdmf.TimeSeriesWriter):
         return self
 
 
-def history_row(model: Model, before: State, after: State, li_start: float, counts: dict[str, int], cpu: float) -> list[float]:
-    """The values of `COLUMNS` at ``after``; overpotentials are those of the contact that this step started with."""
-    seen = model.chemistry.observe(after.charge, model.current, model.gate.with_floor(before.contact))
+def history_row(
+    model: Model, before: State, after: State, record: Record, start: tuple[float, float], counts: dict[str, float]
+) -> list[float]:
+    """The values of `COLUMNS` at ``after``; overpotentials are those of the contact that this step started with.
+
+    ``start`` holds Li (mol/m) and elastic energy (J/m) of the cell before the run. The energy imbalance is what the energy put in and lent
+    exceeds stored, crack and viscous energy by, over the energy put in; a jump of the crack leaves its kinetic energy there.
+    """
+    phase = model.protocol[int(before.phase)]
+    seen = model.chemistry.observe(after.charge, model.current(phase), model.gate.with_floor(before.contact))
     elastic, crack = model.energies(after)
     on_interface = model.interface_crack(after)
     broken = on_interface >= model.settings.fracture.onset
+    spent = elastic - start[1] + crack + record.viscous
     return [
         after.time,
+        before.phase,
         after.throughput,
+        model.current(phase),
         seen["mean"],
         seen["surface"],
         after.charge.voltage,
@@ -75,16 +94,23 @@ def history_row(model: Model, before: State, after: State, li_start: float, coun
         model.contact_fraction(before),
         model.contact_fraction(after),
         float(after.d.max()),
+        float(on_interface.max()),
         float(model.cell.interface_length @ broken),
         float(after.opening.max()),
         model.interface_traction(after),
-        abs(model.chemistry.lithium(after.charge) - li_start) / li_start,
+        abs(model.chemistry.lithium(after.charge) - start[0]) / start[0],
         seen["current imbalance"],
         elastic,
         crack,
+        record.energy_in,
+        record.viscous,
+        record.lent,
+        (record.energy_in + record.lent - spent) / (record.energy_in or 1.0),
         float(counts["stagger"]),
+        counts["crack change"],
+        counts["force residual"],
         float(counts["newton"]),
-        cpu,
+        record.cpu,
     ]
 
 
@@ -106,6 +132,8 @@ def reason_for_frame(model: Model, before: State, after: State, record: Record) 
     """Why ``after`` deserves a frame (mark, onset, propagation, charge, end), or nothing."""
     if record.reason:
         return "end"
+    if after.phase != before.phase:
+        return f"end of {model.protocol[int(before.phase)].do}"
     if record.onset is not None and record.onset[0] == after.throughput:
         return "onset"
     if any(abs(after.throughput - mark) < 1e-9 for mark in model.settings.time.marks):
@@ -149,7 +177,7 @@ def write_fields(path: Path, cell: Cell, frames: list[dict[str, np.ndarray]]) ->
     triangles = np.where(above[:, None], twin[cell.triangles], cell.triangles)
     source = np.concatenate([np.arange(count), cell.interface])
     is_ionic = np.zeros(len(source), dtype=bool)
-    is_ionic[triangles[above].ravel()] = True
+    is_ionic[triangles[cell.ionic].ravel()] = True
     points = np.column_stack([cell.nodes[source], np.zeros(len(source))])
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}.") as folder:
@@ -176,29 +204,45 @@ def write_history(path: Path, record: Record) -> None:
     write_curve(path, pd.DataFrame(record.rows, columns=list(COLUMNS)))
 
 
+def first_crossing(over: np.ndarray, values: np.ndarray, level: float) -> float | None:
+    """Where ``values`` first rise to ``level``, in terms of ``over`` and linear between steps; None where they never do."""
+    above = np.flatnonzero(values >= level)
+    if not len(above):
+        return None
+    last = above[0]
+    if last == 0:
+        return float(over[0])
+    share = (level - values[last - 1]) / (values[last] - values[last - 1])
+    return float(over[last - 1] + share * (over[last] - over[last - 1]))
+
+
 def summarise(model: Model, record: Record, numbers: dict) -> FemSummaryCard:
     """The headline numbers and the choices they depend on."""
     table = pd.DataFrame(record.rows, columns=list(COLUMNS))
     fracture, toughness = model.settings.fracture, numbers["interface_toughness"]
     onset = table[table["Throughput Q [1]"] == record.onset[0]].iloc[0] if record.onset else None
     carried = table["Contact fraction that carried this step [1]"]
-    half = table[carried < 0.5]["Overpotential [V]"].head(1)
     whole = table[carried > 0.99]["Overpotential [V]"].tail(1)
+    throughput, eta = table["Throughput Q [1]"].to_numpy(), table["Overpotential [V]"].to_numpy()
     details = {
         "engine": "ecmpipe.fem (numba kernels, SuperLU)",
         "model": fracture.model,
         "split in the band": fracture.band_split,
-        "modulus of the band": "own" if "filler_c10" in numbers else fracture.band_modulus,
+        "modulus of the band": "own" if (model.cell.layer == FILLER).any() else fracture.band_modulus,
         "bulk": fracture.bulk,
         "gate": fracture.gate,
-        "top": model.settings.top,
+        "top": model.settings.top.hold,
+        "pressure of the top [Pa]": model.settings.top.pressure,
+        "protocol": [phase.do for phase in model.protocol],
+        "ends": record.ends,
+        "shape": model.settings.geometry.shape,
         "viscous time [s]": model.crack.viscous_time,
         "interface toughness [J.m-2]": toughness.value,
         "interface toughness label": toughness.label,
         "interface toughness source": toughness.source,
         "C-rate [h-1]": model.c_rate,
-        "current density [A.m-2]": model.current,
-        "accepted steps [1]": int(table["Throughput Q [1]"].nunique()),
+        "current density [A.m-2]": model.c_rate * model.one_c,
+        "accepted steps [1]": int(table["Time [s]"].nunique()),
         "rejected steps [1]": record.rejected,
         "frames": [
             {"what": str(frame["what"]), "time [s]": float(t), "throughput [1]": float(q), "contact fraction [1]": float(a)}
@@ -208,9 +252,12 @@ def summarise(model: Model, record: Record, numbers: dict) -> FemSummaryCard:
         "partial contact steps [1]": int(((table["Contact fraction [1]"] > 0.05) & (table["Contact fraction [1]"] < 0.95)).sum()),
         "Li content at interface at onset [1]": None if onset is None else float(onset["Li content at interface x [1]"]),
         "overpotential at full contact [V]": float(whole.iloc[0]) if len(whole) else None,
-        "throughput at half contact [1]": float(table["Throughput Q [1]"][half.index[0]]) if len(half) else None,
-        "overpotential at half contact [V]": float(half.iloc[0]) if len(half) else None,
+        "throughput at half contact [1]": first_crossing(throughput, -table["Contact fraction [1]"].to_numpy(), -0.5),
+        "overpotential at half contact [V]": first_crossing(eta, -carried.to_numpy(), -0.5),
         "overpotential at onset [V]": None if onset is None else float(onset["Overpotential [V]"]),
+        "throughput at d = 0.5 [1]": first_crossing(throughput, table["Largest crack field on the interface d [1]"].to_numpy(), 0.5),
+        "throughput at 20 mV above full contact [1]": first_crossing(throughput, eta, float(whole.iloc[0]) + 0.02) if len(whole) else None,
+        "largest energy imbalance [1]": float(table["Energy imbalance [1]"].abs().max()),
         "largest current imbalance [1]": float(table["Current imbalance [1]"].max()),
         "largest interface traction [Pa]": float(table["Interface traction [Pa]"].max()),
         "largest crack field d [1]": float(table["Largest crack field d [1]"].max()),

@@ -12,6 +12,7 @@ from ecmpipe.cards import (
     HyperelasticCard,
     Sourced,
     SurfacesCard,
+    ToughnessCard,
     read_card,
     write_card,
 )
@@ -33,17 +34,17 @@ def collect_parameters(
     surfaces: Path,
     hyperelastic: list[Path],
     adhesion: list[Path],
+    toughness: list[Path],
     output: Path,
 ) -> dict:
-    """Write ``results/fem/{filler}/parameters.json`` from the cards of the DFT and hyperelastic stages and the settings.
+    """Write ``results/fem/{variant}/{filler}/parameters.json`` from the cards of the DFT and hyperelastic stages and the settings.
 
     ``hyperelastic`` holds the card of the filler, or nothing for ``none``; ``adhesion`` the card of the explicit interface where its work
-    of adhesion is the toughness, else nothing. A number of the wrong sign is a `CardError`.
+    of adhesion is the toughness, else nothing; ``toughness`` that of the calibration likewise. A number of the wrong sign is a `CardError`.
     """
     numbers = {name: Sourced(**parameter) for name, parameter in step.parameters.model_dump().items()}
-    geometry = step.geometry
-    for name in ("cathode_thickness", "electrolyte_thickness", "width"):
-        numbers[name] = Sourced(value=getattr(geometry, name), unit="m", label="assumed", source=f"settings fem.geometry.{name} [m]")
+    for name, value in step.geometry.lengths.items():
+        numbers[name] = Sourced(value=value, unit="m", label="assumed", source=f"settings fem.geometry.{name} [m]")
     cathode, electrolyte = read_card(CrystalCard, cathode_crystal), read_card(CrystalCard, electrolyte_crystal)
     numbers["site_density"] = _from(cathode, cathode.formula_units / cathode.volume / AVOGADRO, "mol.m-3", "one Li per formula unit")
     numbers["lithium_in_electrolyte"] = _from(electrolyte, electrolyte.li_per_cell / electrolyte.volume / AVOGADRO, "mol.m-3", "all Li")
@@ -60,7 +61,9 @@ def collect_parameters(
     numbers |= _filler(filler, hyperelastic)
     if adhesion:
         numbers["interface_toughness"] = _adhesion(adhesion[0])
-    numbers |= _derived(numbers)
+    if toughness:
+        numbers["interface_toughness"] = _calibrated(toughness[0])
+    numbers |= _derived(numbers, step.geometry.thickness)
     write_card(output, FemParametersCard(numbers=numbers))
     return {"engine": "settings and cards", "numbers": len(numbers)}
 
@@ -98,6 +101,14 @@ def _adhesion(path: Path) -> Sourced:
     )
 
 
+def _calibrated(path: Path) -> Sourced:
+    card = read_card(ToughnessCard, path)
+    how = f"onset of the bare default cell at 1C at Q = {card.onset:.3f} where the SI's times give {card.wanted:g}, {card.model}"
+    return Sourced(
+        value=card.toughness, unit="J.m-2", label="calibrated", source=f"fem/toughness: {how}; other rates and fillers are predictions"
+    )
+
+
 def _filler(filler: str, cards: list[Path]) -> dict[str, Sourced]:
     if filler == NO_FILLER:
         return {}
@@ -116,11 +127,12 @@ def _filler(filler: str, cards: list[Path]) -> dict[str, Sourced]:
     }
 
 
-def _derived(numbers: dict[str, Sourced]) -> dict[str, Sourced]:
+def _derived(numbers: dict[str, Sourced], thickness: float | None) -> dict[str, Sourced]:
     value = {name: number.value for name, number in numbers.items()}
-    current = one_c_current_density(value["site_density"], value["cathode_thickness"])
     rate = generation_rate(value["recombination_rate"], value["lithium_in_electrolyte"], value["mobile_fraction"])
-    return {
-        "current_density_1c": Sourced(value=current, unit="A.m-2", label="computed", source="F c_max L1 / 3600 s"),
-        "generation_rate": Sourced(value=rate, unit="s-1", label="computed", source="k_r a0 delta2/(1 - delta), S.11"),
-    }
+    found = {"generation_rate": Sourced(value=rate, unit="s-1", label="computed", source="k_r a0 delta2/(1 - delta), S.11")}
+    if thickness is not None:
+        current = one_c_current_density(value["site_density"], thickness)
+        source = "F c_max / 3600 s times cathode area over interface length (L1 of layers, R/2 of a particle)"
+        found["current_density_1c"] = Sourced(value=current, unit="A.m-2", label="computed", source=source)
+    return found

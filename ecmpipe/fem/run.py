@@ -14,8 +14,8 @@ import numpy as np
 from ecmpipe.cards import FemParametersCard, read_card, read_curve, write_card
 from ecmpipe.errors import CardError, ConvergenceError, SettingsError
 from ecmpipe.fem.model import Model
-from ecmpipe.fem.output import cut_off_row, frame_of, history_row, reason_for_frame, summarise, write_fields, write_history
-from ecmpipe.fem.staggered import charge_cell
+from ecmpipe.fem.output import frame_of, history_row, reason_for_frame, summarise, write_fields, write_history
+from ecmpipe.fem.staggered import run_protocol
 from ecmpipe.fem.state import Record, State, load, save
 from ecmpipe.fem.tables import Table
 from ecmpipe.settings.fem import NO_FILLER, RunStep
@@ -35,7 +35,7 @@ def run_case(
     output_summary: Path,
     work: Path,
 ) -> dict:
-    """Charge one cell at ``c_rate`` (1/h) to its cut-off; ``work`` keeps the checkpoint.
+    """Take one cell through its protocol at ``c_rate`` (1/h); ``work`` keeps the checkpoint.
 
     A finished checkpoint of the same input is not computed again, an unfinished one is taken up, another one is ignored.
     """
@@ -50,7 +50,7 @@ def run_case(
     checkpoint = work / "checkpoint.npz"
     state, record = load(checkpoint, key) or (model.start(), Record())
     if not record.reason:
-        state = _charge(model, state, record, checkpoint, key, f"{filler} {c_rate:g}C")
+        state = _go(model, state, record, checkpoint, key, f"{filler} {c_rate:g}C")
     if not record.rows:
         raise ConvergenceError(
             f"fem-run {filler} {c_rate:g}C: no step was accepted ({record.reason}); see {parameters} and the fem settings"
@@ -84,8 +84,9 @@ def _key(step: RunStep, filler: str, c_rate: float, *files: Path) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _charge(model: Model, state: State, record: Record, checkpoint: Path, key: str, name: str) -> State:
-    li_start = model.chemistry.lithium(model.start().charge)
+def _go(model: Model, state: State, record: Record, checkpoint: Path, key: str, name: str) -> State:
+    rest = model.start()
+    start = model.chemistry.lithium(rest.charge), model.energies(rest)[0]
     began = time.process_time() - record.cpu
     stop = _Termination()
     newton_before = [0]
@@ -94,7 +95,11 @@ def _charge(model: Model, state: State, record: Record, checkpoint: Path, key: s
         record.cpu = time.process_time() - began
         newton, newton_before[0] = model.chemistry.newton_steps - newton_before[0], model.chemistry.newton_steps
         counts = counts | {"newton": newton}
-        record.rows.append(history_row(model, before, after, li_start, counts, record.cpu))
+        work, viscous, lent = model.powers(before, after, after.time - before.time)
+        record.energy_in += work
+        record.viscous += viscous
+        record.lent += lent
+        record.rows.append(history_row(model, before, after, record, start, counts))
         if record.onset is None and model.interface_crack(after).max() >= model.settings.fracture.onset:
             record.onset = (after.throughput, after.time)
             print(f"fem-run {name}: onset at Q = {after.throughput:.4f}, t = {after.time:.1f} s", file=sys.stderr, flush=True)
@@ -110,10 +115,8 @@ def _charge(model: Model, state: State, record: Record, checkpoint: Path, key: s
             raise ConvergenceError(f"fem-run {name}: stopped by a signal at Q = {after.throughput:.4f}; run it again to go on from there")
 
     with stop:
-        state = charge_cell(model, state, record, accepted)
-    if record.at_cut_off and record.rows:
-        record.rows.append(cut_off_row(record.rows[-1], model.cut_off, model.contact_fraction(state)))
-    if record.frames and record.frames[-1]["instant"][1] == state.throughput:
+        state = run_protocol(model, state, record, accepted)
+    if record.frames and record.frames[-1]["instant"][0] == state.time:
         record.frames[-1] |= {"what": np.array("end")}
     elif record.rows:
         record.frames.append(frame_of(model, state, "end"))

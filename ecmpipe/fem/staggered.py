@@ -1,22 +1,27 @@
 """The loop of the SI on one page: charge with the crack of the last step, then displacement and crack in turn (S.28-S.31).
 
 Both minimise Pi = int psi(d, eps(u) - eps_chem) + int G_c gamma (S.28, S.29) in one of their arguments: the displacement by
-div sigma = 0 (S.30), one Newton step a turn, the crack by (G_c/l + 2H) d - div(G_c l grad d) = 2H (S.31).
+div sigma = 0 (S.30), one Newton step a turn, the crack by its own equation, in AT2 (G_c/l + 2H) d - div(G_c l grad d) = 2H (S.31).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ecmpipe.errors import ConvergenceError
+from ecmpipe.fem.mechanics import Mechanics
 from ecmpipe.fem.model import Model
+from ecmpipe.fem.output import cut_off_row
+from ecmpipe.fem.phasefield import CrackField
 from ecmpipe.fem.state import Record, State
 from ecmpipe.laws.fracture import update_history
+from ecmpipe.settings.fem import PhaseSettings, StaggerSettings
 
 SECONDS = 3600.0
+FIRST_STEP = 0.25  # of the longest, after a change of the current
 
 
 class Rejected(Exception):
@@ -24,63 +29,164 @@ class Rejected(Exception):
 
 
 class CutOff(Rejected):
-    """Even the smallest step ends beyond the cut-off voltage: the contact is lost and only the floors carry current."""
+    """Even the smallest step ends beyond the cut-off voltage: only the floors of a lost contact carry current, or the surface is full."""
 
 
-def charge_cell(model: Model, state: State, record: Record, accepted: Callable[[State, State, Record, dict], None]) -> State:
-    """Charge from ``state`` to the cut-off voltage or to a cap; ``record.reason`` tells which. ``accepted`` sees every step."""
+def run_protocol(model: Model, state: State, record: Record, accepted: Callable[[State, State, Record, dict], None]) -> State:
+    """Go through the protocol from ``state``; ``record.reason`` tells how it ended, ``record.ends`` how each phase did.
+
+    ``accepted`` sees every step.
+    """
     time = model.settings.time
     while not record.reason:
+        phase = model.protocol[int(state.phase)]
         at_smallest = state.step <= time.smallest_step * (1 + 1e-9)
-        length = model.clip_to_mark(state.throughput, state.step)
+        length = clip(model, phase, state)
         try:
-            after, counts = attempt(model, state, length, last_resort=at_smallest)
+            after, counts = attempt(model, state, phase, length, last_resort=at_smallest)
         except (Rejected, ConvergenceError) as problem:
-            if at_smallest:
-                reached = isinstance(problem, CutOff)
-                record.at_cut_off = reached
-                record.reason = f"cut-off voltage {model.cut_off:g} V reached within the next step" if reached else f"stopped: {problem}"
-            else:
+            if not at_smallest:
                 record.rejected += 1
                 state = replace(state, step=max(0.5 * length, time.smallest_step))
+            elif isinstance(problem, CutOff):
+                if state.phase_time > 0:  # else the last row is of another phase, with another current
+                    record.rows.append(cut_off_row(record.rows[-1], model.cut_off(phase), model.contact_fraction(state)))
+                state = next_phase(model, state, record, f"cut-off voltage {model.cut_off(phase):g} V reached within the next step")
+            else:
+                record.reason = f"stopped: {problem}"
             continue
         pace = 0.85 * time.crack_limit / max(float(np.max(after.d - state.d)), 1e-9)
         ahead = state.step * float(np.clip(pace, 0.5, time.growth))
         after = replace(after, step=float(np.clip(ahead, time.smallest_step, time.step)))
-        record.reason = model.reason_to_stop(after, len(record.rows) + 1)
+        end = reason_to_end(model, phase, after)
+        if not end and len(record.rows) + 1 >= time.most_steps:
+            record.reason = f"stopped: cap of {time.most_steps} steps reached"
+        if end:
+            after = next_phase(model, after, record, end)
         accepted(state, after, record, counts)
         state = after
     return state
 
 
-def attempt(model: Model, state: State, length: float, *, last_resort: bool) -> tuple[State, dict[str, int]]:
-    """One step of throughput ``length``. Raises `Rejected` as soon as d grows too fast, unless it is the ``last_resort``:
+def next_phase(model: Model, state: State, record: Record, end: str) -> State:
+    """Close the phase with the reason ``end``; the last one ends the run."""
+    record.ends.append(end)
+    if len(record.ends) == len(model.protocol):
+        record.reason = end
+        return state
+    return replace(state, phase=state.phase + 1, phase_time=0.0, step=FIRST_STEP * model.settings.time.step)
+
+
+def clip(model: Model, phase: PhaseSettings, state: State) -> float:
+    """The step, shortened so that the next mark, the throughput cap or the duration of the phase is met exactly."""
+    time, so_far = model.settings.time, state.phase_time * model.c_rate / SECONDS
+    ends = [so_far]
+    if phase.duration is not None:
+        ends.append(phase.duration * model.c_rate / SECONDS)
+    if phase.do != "rest":
+        pace = abs(model.rate(phase)) / model.c_rate
+        ends.append(time.largest_throughput / pace)
+        if state.phase == 0:
+            ends += [mark / pace for mark in time.marks]
+    ahead = [end - so_far for end in ends if end > so_far + 1e-12]
+    return min(state.step, *ahead) if ahead else state.step
+
+
+def reason_to_end(model: Model, phase: PhaseSettings, state: State) -> str:
+    """Why the phase ends here; empty while it goes on."""
+    if model.beyond(phase, state.charge.voltage) >= 0:
+        return f"cut-off voltage {model.cut_off(phase):g} V reached"
+    if phase.duration is not None and state.phase_time >= phase.duration * (1 - 1e-9):
+        return f"duration {phase.duration:g} s reached"
+    most = model.settings.time.largest_throughput
+    if state.phase_time * abs(model.rate(phase)) / SECONDS >= most * (1 - 1e-12):
+        return f"throughput cap {most:g} reached"
+    return ""
+
+
+def attempt(model: Model, state: State, phase: PhaseSettings, length: float, *, last_resort: bool) -> tuple[State, dict[str, int]]:
+    """One step of ``length`` = t C/3600. Raises `Rejected` as soon as d grows too fast, unless it is the ``last_resort``:
     a crack that pops in is an instability, which no shorter step tames, and is then followed to its end."""
-    solver, limit = model.settings.solver, model.settings.time.crack_limit
+    solver = model.settings.solver
     seconds = length * SECONDS / model.c_rate
     model.forget_factors()
-    charge = model.charge_step(state, seconds)
-    if charge.voltage > model.cut_off + model.overshoot:
+    try:
+        charge = model.charge_step(state, phase, seconds)
+    except ConvergenceError:
+        if last_resort and model.exhausted(state, phase):
+            raise CutOff from None
+        raise
+    if model.beyond(phase, charge.voltage) > model.overshoot:
         raise CutOff if last_resort else Rejected
     chem = model.chemical_strain(charge)
-    u, d, g = state.u, state.d, model.degradation(state.d)
-    scale = model.mechanics.load_scale(chem)
-    forces = model.mechanics.evaluate(u, g, chem)
+    problem = Alternation(model.mechanics, model.crack, chem, model.mechanics.load_scale(chem), seconds, model.residual_stiffness)
+    limit = None if last_resort else model.settings.time.crack_limit
     cap = solver.most_staggers_in_jump if last_resort else solver.most_staggers
-    error = np.inf
-    for stagger in range(1, cap + 1):
-        u, plus = model.mechanics.newton(u, forces, g, chem, solver.linear_tolerance)
-        history = update_history(state.history, plus)
-        solved = model.crack.solve(history, state.d, d, seconds)
-        error, before = np.max(np.abs(solved - d)), error
-        relaxation = solver.over_relaxation if error <= 1.05 * before else 1.0
-        d = np.clip(d + relaxation * (solved - d), state.d, 1.0)
-        if not last_resort and np.max(d - state.d) > limit:
+    found = problem.solve(state.u, state.d, state.history, solver, cap, limit)
+    if found is None:
+        if not last_resort:
             raise Rejected
-        g = model.degradation(d)
-        forces = model.mechanics.evaluate(u, g, chem)
-        if error < solver.crack_tolerance and np.linalg.norm(forces[0]) < solver.force_tolerance * scale:
-            return model.accept(state, length, seconds, charge, u, d, history, g, chem), {"stagger": stagger}
-    if not last_resort:
-        raise Rejected
-    raise ConvergenceError(f"displacement and crack did not agree within {cap} turns at Q = {state.throughput + length:.4f}")
+        raise ConvergenceError(f"displacement and crack did not agree within {cap} turns at Q = {state.throughput + length:.4f}")
+    opening = model.opening(found.u, found.g, chem)
+    after = replace(
+        state,
+        time=state.time + seconds,
+        throughput=state.throughput + length * abs(model.rate(phase)) / model.c_rate,
+        phase_time=state.phase_time + seconds,
+        charge=charge,
+        u=found.u,
+        d=found.d,
+        history=found.history,
+        opening=opening,
+        contact=model.gate.contact(model.cell, found.d, opening),
+    )
+    return after, {"stagger": found.turns, "crack change": found.change, "force residual": found.residual}
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """Displacement and crack that solve both equations, the factor g of psi+, the turns it took and what was left: the change of d in the
+    last turn and the norm of the forces over the load's."""
+
+    u: np.ndarray
+    d: np.ndarray
+    history: np.ndarray
+    g: np.ndarray
+    turns: int
+    change: float
+    residual: float
+
+
+@dataclass(frozen=True)
+class Alternation:
+    """Displacement and crack in turn at a given chemical strain; a residual counts as small against ``scale`` (N/m)."""
+
+    mechanics: Mechanics
+    crack: CrackField
+    chem: np.ndarray
+    scale: float
+    seconds: float
+    residual_stiffness: float
+
+    def solve(
+        self, u: np.ndarray, before: np.ndarray, history_before: np.ndarray, solver: StaggerSettings, cap: int, limit: float | None
+    ) -> Agreed | None:
+        """From the last accepted ``u``, d and history; None where ``cap`` turns do not do or d grows by more than ``limit``."""
+        d, g = before, self.crack.degradation(before, self.residual_stiffness)
+        forces = self.mechanics.evaluate(u, g, self.chem)
+        error = np.inf
+        for turn in range(1, cap + 1):
+            u, plus = self.mechanics.newton(u, forces, g, self.chem, solver.linear_tolerance)
+            history = update_history(history_before, plus)
+            solved = self.crack.solve(history, before, d, self.seconds)
+            error, last = np.max(np.abs(solved - d)), error
+            relaxation = solver.over_relaxation if error <= 1.05 * last else 1.0
+            d = np.clip(d + relaxation * (solved - d), before, 1.0)
+            if limit is not None and np.max(d - before) > limit:
+                return None
+            g = self.crack.degradation(d, self.residual_stiffness)
+            forces = self.mechanics.evaluate(u, g, self.chem)
+            residual = float(np.linalg.norm(forces[0])) / self.scale
+            if error < solver.crack_tolerance and residual < solver.force_tolerance:
+                return Agreed(u, d, history, g, turn, float(error), residual)
+        return None

@@ -12,7 +12,7 @@ from ecmpipe.cards import whole_file
 from ecmpipe.errors import CardError
 from ecmpipe.fem.electrochemistry import Charge
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,14 @@ class State:
 
     time: float
     throughput: float
-    step: float  # throughput of the next attempt
+    step: float  # t C/3600 of the next attempt
+    phase: float  # place in the protocol
+    phase_time: float  # s, since the phase began
     charge: Charge
     u: np.ndarray  # (2n,) m
     d: np.ndarray  # (n,)
     history: np.ndarray  # (t,) J/m3
-    opening: np.ndarray  # (columns,) m, largest so far in this charge
+    opening: np.ndarray  # (interface nodes,) m
     contact: np.ndarray  # (interface nodes,) share in contact
 
 
@@ -38,7 +40,10 @@ class Record:
     frames: list[dict[str, np.ndarray]] = field(default_factory=list)
     onset: tuple[float, float] | None = None  # throughput, time
     reason: str = ""
-    at_cut_off: bool = False  # the next step, however small, would pass the cut-off voltage
+    ends: list[str] = field(default_factory=list)  # why each finished phase ended
+    energy_in: float = 0.0  # J/m, work of the top and of the chemical strain so far
+    viscous: float = 0.0  # J/m, taken by the crack's viscosity so far
+    lent: float = 0.0  # J/m, given by the history so far
     rejected: int = 0
     cpu: float = 0.0
 
@@ -57,6 +62,10 @@ def save(path: Path, key: str, state: State, record: Record) -> None:
             rows=np.array(record.rows, dtype=float),
             onset=np.array(record.onset if record.onset else [], dtype=float),
             reason=record.reason,
+            ends=np.array(record.ends, dtype=str),
+            energy_in=record.energy_in,
+            viscous=record.viscous,
+            lent=record.lent,
             rejected=record.rejected,
             cpu=record.cpu,
             **arrays,
@@ -85,6 +94,10 @@ def load(path: Path, key: str) -> tuple[State, Record] | None:
         frames=[frames[number] for number in sorted(frames)],
         onset=tuple(held["onset"].tolist()) or None,
         reason=str(held["reason"]),
+        ends=[str(end) for end in held["ends"]],
+        energy_in=float(held["energy_in"]),
+        viscous=float(held["viscous"]),
+        lent=float(held["lent"]),
         rejected=int(held["rejected"]),
         cpu=float(held["cpu"]),
     )

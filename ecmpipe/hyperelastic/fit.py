@@ -11,7 +11,7 @@ import pandas as pd
 
 from ecmpipe.cards import GeneralisedFit, HyperelasticCard, Stability, write_card, write_curve
 from ecmpipe.hyperelastic.boxes import Boxes, join_boxes
-from ecmpipe.hyperelastic.least_squares import LEAST_BLOCKS, Fit, fit_mooney_rivlin, solve
+from ecmpipe.hyperelastic.least_squares import Fit, fit_mooney_rivlin, solve
 from ecmpipe.hyperelastic.pulls import Pulls, bin_means, over_windows, read_pulls
 from ecmpipe.hyperelastic.uncertainty import MODULI, bootstrap_runs, is_identifiable, moduli, standard_errors
 from ecmpipe.laws.mooney_rivlin import (
@@ -21,7 +21,7 @@ from ecmpipe.laws.mooney_rivlin import (
     principal_basis,
     small_strain_moduli,
 )
-from ecmpipe.settings.hyperelastic import FitStep, HyperelasticSettings
+from ecmpipe.settings.hyperelastic import LEAST_WINDOWS, FitStep, HyperelasticSettings
 
 AXES = ("axial", "lateral 2", "lateral 3", "lateral")
 KAPPA = {"kappa1": "kappa"}  # S.37 has one
@@ -44,7 +44,9 @@ def fit_card(step: FitStep, *, polymer: str, cells: list[Path], runs: list[Path]
     write_curve(output_curve, curve_table(pulls, fit, step.fit.bins))
     print(
         f"hyperelastic-fit {polymer}: shear modulus {card.shear_modulus:.3e} Pa, kappa {card.kappa:.3e} Pa at {card.strain_rate:.3g} /s; "
-        f"C10 and C01 {'are' if card.identifiable else 'cannot be'} told apart",
+        f"C10 and C01 {'are' if card.identifiable else 'cannot be'} told apart"
+        + (f"; on the bound: {', '.join(card.at_bound)}" if card.at_bound else "")
+        + ("; NOT all boxes at rest" if card.equilibrated is False else ""),
         file=sys.stderr,
     )
     return {"engine": "scipy.optimize.lsq_linear", "runs": len(runs), "at_bound": card.at_bound}
@@ -98,7 +100,7 @@ def by_window(drawn: Pulls, settings: HyperelasticSettings) -> dict[str, dict[st
     Short windows see the fluctuations of the box, long ones the trend of the pull. Where the two disagree, the moduli belong to their
     window, and no standard error of one window covers the other.
     """
-    longest = drawn.window * (drawn.stretches.shape[1] // LEAST_BLOCKS)
+    longest = drawn.window * (drawn.stretches.shape[1] // LEAST_WINDOWS)
     found = {}
     for window in sorted({drawn.window, settings.window, max(longest, settings.window)}):
         pulls = over_windows(drawn, window)

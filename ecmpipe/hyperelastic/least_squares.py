@@ -10,9 +10,8 @@ from scipy.optimize import lsq_linear
 
 from ecmpipe.errors import ConvergenceError
 from ecmpipe.laws.mooney_rivlin import TWO_PARAMETERS, principal_basis
-from ecmpipe.settings.hyperelastic import HyperelasticSettings
+from ecmpipe.settings.hyperelastic import LEAST_WINDOWS, HyperelasticSettings
 
-LEAST_BLOCKS = 10  # fewer block means per run would be mostly chance
 ON_BOUND = 1e-9  # of the largest bounded coefficient; one this close to its bound stands on it
 
 
@@ -121,7 +120,7 @@ def _inefficiency(misfit: np.ndarray) -> float:
     _, points, _ = misfit.shape
     total = float((misfit**2).mean())
     factor = 1.0
-    for size in range(2, points // LEAST_BLOCKS + 1):
+    for size in range(2, points // LEAST_WINDOWS + 1):
         kept = misfit[:, : points // size * size]
         means = kept.reshape(len(misfit), -1, size, 3).mean(axis=2)
         factor = max(factor, size * float((means**2).mean()) / total if total else 1.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 IDENTITY = np.eye(3)
@@ -143,3 +145,46 @@ def smoothstep(value: np.ndarray) -> np.ndarray:
     """0 below 0, 1 above 1, 3x2 - 2x3 between."""
     x = np.clip(value, 0, 1)
     return x * x * (3 - 2 * x)
+
+
+@dataclass(frozen=True)
+class CrackModel:
+    """A phase-field model: gamma = [alpha(d)/l + l |grad d|2]/c_w and the factor omega(d) of psi+, with their derivatives by d.
+
+    AT2 is the SI's (S.20, S.26); AT1 (10.1007/s00466-014-1109-y) has an elastic range; PF-CZM is Wu 2017 (10.1016/j.jmps.2017.03.015) with
+    linear softening, whose strength f_t does not depend on l: its ``a1`` = 4 M G_c/(pi l f_t2) is read by the others as nothing.
+    """
+
+    name: str
+    c_w: float
+
+    def alpha(self, d: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """alpha, alpha' and alpha''."""
+        if self.name == "AT2":
+            return d**2, 2 * d, 2.0
+        if self.name == "AT1":
+            return d, np.ones_like(d), 0.0
+        return 2 * d - d**2, 2 - 2 * d, -2.0
+
+    def omega(self, d: np.ndarray, a1: np.ndarray | float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """omega, omega' and omega''; 1 at d = 0, 0 at d = 1."""
+        rest = 1 - d
+        if self.name != "PF-CZM":
+            return rest**2, -2 * rest, np.full_like(d, 2.0)
+        p, q = rest**2, a1 * (d - d**2 / 2)
+        whole, slope = p + q, (a1 - 2) * rest
+        n = -2 * rest * q - p * a1 * rest
+        return p / whole, n / whole**2, (2 * q + a1 * p) / whole**2 - 2 * n * slope / whole**3
+
+
+CRACK_MODELS = {"AT2": CrackModel("AT2", 2.0), "AT1": CrackModel("AT1", 8 / 3), "PF-CZM": CrackModel("PF-CZM", np.pi)}
+
+
+def cohesive_ratio(modulus: np.ndarray, g_c: np.ndarray, ell: float, strength: float) -> np.ndarray:
+    """a1 = 4 M G_c/(pi l f_t2) of PF-CZM with psi+ = <s_nn>2/(2M); below 3/2 the softening snaps back."""
+    return 4 * modulus * g_c / (np.pi * ell * strength**2)
+
+
+def at1_strength(modulus: float, g_c: float, ell: float) -> float:
+    """Peak stress (Pa) of an AT1 bar that breaks uniformly: sqrt(3 E G_c/(8 l)), where damage begins."""
+    return float(np.sqrt(3 * modulus * g_c / (8 * ell)))

@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 from ecmpipe.cards import HyperelasticCard, read_card, read_curve, whole_file
 from ecmpipe.report.polymers import rate_text, si_order
 from ecmpipe.report.results import SHOWN_LI, Case, Frame, read_case, read_fields
+from ecmpipe.settings.fem import DEFAULT
 from ecmpipe.settings.report import FiguresStep
 from ecmpipe.units import ANGSTROM, CUBIC_ANGSTROM, HOUR
 
@@ -35,20 +36,26 @@ def plot_figures(
 ) -> dict:
     """Draw every figure of the report; ``output`` names them by what they show."""
     plt.rcParams.update({"font.size": 9, "axes.grid": True, "grid.alpha": 0.25, "savefig.dpi": step.settings.dots_per_inch})
-    runs = sorted((read_case(path.parent) for path in cases), key=lambda case: (case.filler != "none", case.filler, case.c_rate))
+    runs = sorted(
+        (read_case(path.parent) for path in cases),
+        key=lambda case: (case.variant != DEFAULT, case.variant, case.filler != "none", case.filler, case.c_rate),
+    )
+    usual = [case for case in runs if case.variant == DEFAULT] or runs
     polymers = [(read_card(HyperelasticCard, fit), read_curve(curve)) for fit, curve in zip(fits, curves, strict=True)]
     polymers.sort(key=lambda pair: si_order(pair[0]))
     voltage = read_curve(delithiation)
     for path in output:
         if path.stem == "overview":
-            figure = plot_overview(runs)
+            figure = plot_overview(usual)
         elif path.stem == "overpotential":
-            figure = plot_overpotential(runs)
+            figure = plot_overpotential(usual)
+        elif path.stem == "variants":
+            figure = plot_variants(runs)
         elif path.stem == "stress_stretch":
             figure = plot_stress_stretch(polymers)
         elif path.stem == "delithiation":
             figure = plot_delithiation(voltage)
-        else:  # fields_{filler}_{c_rate}C
+        else:  # fields_{variant}_{filler}_{c_rate}C
             figure = plot_fields(next(case for case in runs if path.stem == f"fields_{case.name.replace('/', '_')}"), step)
         with whole_file(path) as partial:
             figure.savefig(partial, format="png", bbox_inches="tight")
@@ -77,10 +84,9 @@ def time_marks(case: Case, frames: list[Frame], intact: float) -> list[tuple[str
     wanted = [("before the crack", intact)]
     if case.summary.onset_time is not None:
         wanted.append(("the crack starts", case.summary.onset_time))
-        half = 0.5 * (1 + history["Contact fraction [1]"].min())
-        lost = history[history["Contact fraction [1]"] < half]
-        if len(lost):
-            wanted.append(("half the contact is lost", float(lost["Time [s]"].iloc[0])))
+        half = case.summary.details.get("throughput at half contact [1]")
+        if half is not None:
+            wanted.append(("half the contact is lost", float(np.interp(half, history["Throughput Q [1]"], history["Time [s]"]))))
     wanted.append(("end of charge", float(history["Time [s]"].iloc[-1])))
     marks: list[tuple[str, Frame]] = []
     for name, time in sorted(wanted, key=lambda item: item[1]):
@@ -145,6 +151,25 @@ def plot_overpotential(cases: list[Case]) -> Figure:
         )
     axes[-1].set(xlabel="charge passed $Q = t\\,C/3600$ s", ylabel="contact fraction", title=f"({'abcdefghij'[len(rates)]}) contact")
     axes[-1].legend(fontsize=7)
+    return figure
+
+
+def plot_variants(cases: list[Case]) -> Figure:
+    """Contact and overpotential of every kind of case over the charge passed, fillers by colour."""
+    kinds = list(dict.fromkeys(case.variant for case in cases))
+    figure, axes = plt.subplots(2, len(kinds), figsize=(3.1 * len(kinds) + 1, 5.2), sharey="row", squeeze=False, layout="constrained")
+    for column, kind in zip(axes.T, kinds, strict=True):
+        for case in (case for case in cases if case.variant == kind):
+            table, colour = case.history, COLOURS.get(case.filler, "tab:red")
+            style = STYLES[sorted({c.c_rate for c in cases}).index(case.c_rate) % len(STYLES)]
+            column[0].plot(table["Throughput Q [1]"], table["Contact fraction [1]"], style, color=colour)
+            label = f"{case.c_rate:g} C" + ("" if case.filler == "none" else f", {case.filler}")
+            column[1].plot(table["Throughput Q [1]"], 1e3 * table["Overpotential [V]"].abs(), style, color=colour, label=label)
+        column[0].set_title(kind)
+        column[1].set(xlabel="charge passed $Q$", yscale="log")
+        column[1].legend(fontsize=7)
+    axes[0, 0].set_ylabel("contact fraction")
+    axes[1, 0].set_ylabel("|overpotential| [mV]")
     return figure
 
 

@@ -43,7 +43,7 @@ def write_page(
         fracture_columns=FRACTURE_COLUMNS,
         pictures={path.stem: _embed(path) for path in figures},
         cases=[path.stem for path in figures if path.stem.startswith("fields_")],
-        parameters=[(path.parent.name, read_card(FemParametersCard, path).numbers) for path in parameters],
+        parameters=[(f"{path.parent.parent.name}/{path.parent.name}", read_card(FemParametersCard, path).numbers) for path in parameters],
         costs=read_costs(benchmarks) if benchmarks is not None else [],
     )
     with whole_file(output) as partial:

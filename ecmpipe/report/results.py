@@ -12,6 +12,7 @@ import pandas as pd
 
 from ecmpipe.cards import FemSummaryCard, read_card, read_curve
 from ecmpipe.errors import CardError
+from ecmpipe.settings.fem import DEFAULT
 
 SHOWN_LI = "Li that moves [mol.m-3]"  # all Li in the cathode, mobile Li in the electrolyte; made here for the figures
 
@@ -20,6 +21,7 @@ SHOWN_LI = "Li that moves [mol.m-3]"  # all Li in the cathode, mobile Li in the 
 class Case:
     """One finite-element run."""
 
+    variant: str
     filler: str
     c_rate: float
     name: str
@@ -30,7 +32,8 @@ class Case:
     @property
     def title(self) -> str:
         """How the case is named in figures."""
-        return f"{self.c_rate:g} C" + ("" if self.filler == "none" else f", {self.filler} filler")
+        kind = "" if self.variant == DEFAULT else f"{self.variant}, "
+        return f"{kind}{self.c_rate:g} C" + ("" if self.filler == "none" else f", {self.filler} filler")
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,13 @@ class Frame:
 
 
 def read_case(folder: Path) -> Case:
-    """The case that lies in ``results/fem/{filler}/{c_rate}C``."""
-    filler, rate = folder.parent.name, folder.name.removesuffix("C")
+    """The case that lies in ``results/fem/{variant}/{filler}/{c_rate}C``."""
+    variant, filler, rate = folder.parent.parent.name, folder.parent.name, folder.name.removesuffix("C")
     return Case(
+        variant=variant,
         filler=filler,
         c_rate=float(rate),
-        name=f"{filler}/{folder.name}",
+        name=f"{variant}/{filler}/{folder.name}",
         history=read_curve(folder / "history.csv", ["Time [s]", "Throughput Q [1]", "Overpotential [V]"]),
         summary=read_card(FemSummaryCard, folder / "summary.json"),
         fields=folder / "fields.xdmf",

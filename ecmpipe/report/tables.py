@@ -21,7 +21,7 @@ def comparison_rows(summary: dict[str, Any]) -> list[Row]:
             here = density_text(summary["hyperelastic"][polymer])
             rows.append((f"density of {polymer}", f"{reference / 1e3:.2f} g/cm³", f"{here} g/cm³", engines["md"]))
     for rate in (1, 5, 10):
-        case = summary["fem"].get(f"none/{rate}C")
+        case = summary["fem"].get(f"default/none/{rate}C")
         if case is not None:
             time = printed[f"crack_time_{rate}c"]
             rows.append(
@@ -67,7 +67,7 @@ def _calibrated(case: dict[str, Any]) -> bool:
 
 
 def _intact(summary: dict[str, Any], time: float) -> bool:
-    onset = summary["fem"].get("none/1C", {}).get("onset time [s]")
+    onset = summary["fem"].get("default/none/1C", {}).get("onset time [s]")
     return onset is None or onset > time
 
 
@@ -163,7 +163,7 @@ def fracture_rows(summary: dict[str, Any]) -> list[list[str]]:
     for name, case in summary["fem"].items():
         rows.append(
             [
-                name.replace("none/", "no filler, ").replace("/", ", "),
+                name.removeprefix("default/").replace("none/", "no filler, ").replace("/", ", "),
                 _onset(case),
                 _maybe(case["details"].get("throughput at half contact [1]"), "Q = {:.3f}"),
                 _maybe(case["details"].get("overpotential at full contact [V]"), "{:.0f} mV", 1e3),

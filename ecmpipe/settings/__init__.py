@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import model_validator
 
 from ecmpipe.errors import SettingsError
-from ecmpipe.settings.base import Model, read_yaml, validate
+from ecmpipe.settings.base import Model, merge, read_yaml, validate
 from ecmpipe.settings.dft import DftParameters, DftSettings
-from ecmpipe.settings.fem import FemParameters, FemSettings, check_fillers
-from ecmpipe.settings.hyperelastic import HyperelasticSettings
-from ecmpipe.settings.md import MdParameters, MdSettings, equilibrate_step
+from ecmpipe.settings.fem import DEFAULT, FemParameters, FemSettings, check_fillers, variant_settings
+from ecmpipe.settings.hyperelastic import HyperelasticSettings, fit_step
+from ecmpipe.settings.md import MdParameters, MdSettings, equilibrate_step, tensile_step
 from ecmpipe.settings.report import ReportParameters, ReportSettings
 
 
@@ -44,17 +44,17 @@ class Settings(Model):
             if chosen is None or (curve and chosen.delithiation is None):
                 part = f"{material}.delithiation" if chosen else material
                 raise SettingsError(f"dft.materials.{part}: missing; the cell is made of ncm811, with its delithiation, and lgps")
-        if self.fem.toughness == "computed" and self.dft.interface is None:
-            raise SettingsError(
-                "fem.toughness: 'computed' needs the interface of the DFT stage, but dft.interface is null; give its settings"
-            )
+        for variant in (DEFAULT, *self.fem.variants):
+            case, _ = variant_settings(self, variant)
+            if case.toughness == "computed" and self.dft.interface is None:
+                where = "fem" if variant == DEFAULT else f"fem.variants.{variant}"
+                raise SettingsError(
+                    f"{where}.toughness: 'computed' needs the interface of the DFT stage, but dft.interface is null; give its settings"
+                )
         for polymer in self.md.polymers:
             equilibrate_step(self, polymer)
-        return self
-
-    @model_validator(mode="after")
-    def _fillers_are_polymers(self) -> Settings:
-        check_fillers(self.fem, self.md.polymers)
+            tensile_step(self, polymer)
+            fit_step(self, polymer)
         return self
 
 
@@ -65,13 +65,5 @@ def read_settings(files: list[Path]) -> Settings:
         layer = read_yaml(path, "settings file") or {}
         if not isinstance(layer, Mapping):
             raise SettingsError(f"{path}: holds {type(layer).__name__}, not sections; start with a key such as 'fem:'")
-        merged = _merge(merged, layer)
+        merged = merge(merged, layer)
     return validate(Settings, merged)
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -116,7 +118,8 @@ def read_yaml(path: Path, what: str, loader: type = SafeLoader) -> Any:
     except OSError as error:
         raise SettingsError(f"{path}: cannot read this {what} ({error.strerror}); give the path of one") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SettingsError(f"{path}: not valid YAML ({' '.join(str(error).split())}); correct this {what}") from None
+        hint = "; inside { } a key with its unit needs quotes" if "flow mapping" in str(error) else ""
+        raise SettingsError(f"{path}: not valid YAML ({' '.join(str(error).split())}){hint}; correct this {what}") from None
 
 
 def validate(model: type[Model], data: Any, *, where: str = "") -> Any:
@@ -128,13 +131,23 @@ def validate(model: type[Model], data: Any, *, where: str = "") -> Any:
         raise SettingsError("\n".join(lines)) from None
 
 
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` laid over ``base``, section by section."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
 def _explain(item: dict[str, Any], model: type[Model], where: str) -> str:
-    location = [str(part) for part in item["loc"]]
+    given_path = [str(part) for part in item["loc"]]
+    location, _ = _walk(model, given_path)
     key = ".".join(([where] if where else []) + location) or "settings"
     given = _short(item.get("input"))
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
-        known = known_keys(model, location[:-1])
+        known = known_keys(model, given_path[:-1])
         near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
         remedy = f"did you mean '{near[0]}'?" if near else f"known keys here: {', '.join(known)}"
         return f"{key}: unknown key (value {given}); {remedy}"
@@ -150,15 +163,30 @@ def _short(value: Any) -> str:
 
 def known_keys(model: Any, path: list[str]) -> list[str]:
     """The keys that the model at ``path`` accepts; empty when the path leaves the models."""
-    here = model
+    return [field.alias or name for name, field in getattr(_walk(model, path)[1], "model_fields", {}).items()]
+
+
+def _walk(model: Any, path: list[str]) -> tuple[list[str], Any]:
+    """``path`` as a user writes it, without pydantic's tags of the members of a union, and the type it leads to."""
+    here, written = _bare(model), []
     for part in path:
-        here = _bare(here)
+        if get_origin(here) in (Union, UnionType):
+            chosen = next((member for member in get_args(here) if part in _tags(member)), None)
+            if chosen is not None:
+                here = chosen
+                continue
+        written.append(part)
         fields = getattr(here, "model_fields", None)
         if fields is None:  # dict[str, M] or list[M]: the key or index is anyone's
-            here = next(reversed(get_args(here)), None)
+            here = _bare(next(reversed(get_args(here)), None))
         else:
-            here = next((field.annotation for name, field in fields.items() if part in (name, field.alias)), None)
-    return [field.alias or name for name, field in getattr(_bare(here), "model_fields", {}).items()]
+            here = _bare(next((field.annotation for name, field in fields.items() if part in (name, field.alias)), None))
+    return written, here
+
+
+def _tags(member: Any) -> set[str]:
+    fields = getattr(member, "model_fields", {}).values()
+    return {word for field in fields if get_origin(field.annotation) is Literal for word in get_args(field.annotation)}
 
 
 def _bare(annotation: Any) -> Any:

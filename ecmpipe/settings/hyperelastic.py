@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 VERSION = 4
 ROUNDING = 0.01
+LEAST_WINDOWS = 10  # in a pull; fewer means say mostly chance
 COEFFICIENT = re.compile(r"C\d\d|kappa[1-9]")
 
 
@@ -69,5 +70,11 @@ def fit_step(settings: Settings, polymer: str) -> FitStep:
         raise SettingsError(
             f"hyperelastic.'window [s]': {window:g} s is no multiple of the {own:.3g} s that a point of md.polymers.{polymer} stands for; "
             f"change md.polymers.{polymer}.points ({chosen.points}) to a multiple of {wanted:.6g}, or the window"
+        )
+    duration = chosen.largest_strain / chosen.strain_rate
+    if duration < LEAST_WINDOWS * window * (1 - ROUNDING):
+        raise SettingsError(
+            f"hyperelastic.'window [s]': {window:g} s is too long for a pull of md.polymers.{polymer}, which lasts {duration:.3g} s "
+            f"and must hold {LEAST_WINDOWS} of them; give at most {duration / LEAST_WINDOWS:.3g} s"
         )
     return FitStep(version=VERSION, fit=settings.hyperelastic)

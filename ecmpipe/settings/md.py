@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from ecmpipe.errors import SettingsError
 from ecmpipe.settings.base import Count, Model, Name, Number, Step, existing_file, quantity
@@ -194,6 +194,12 @@ class MdSettings(Model):
     equilibrium: EquilibriumSettings
     conservation: ConservationSettings
     polymers: dict[Name, PolymerSettings] = Field(min_length=1)
+
+    @field_validator("polymers", mode="before")
+    @classmethod
+    def _drop_unset(cls, value: Any) -> Any:
+        # An overlay can take a polymer out with `polyamide: null`; deep merges cannot remove a key.
+        return {name: polymer for name, polymer in value.items() if polymer is not None} if isinstance(value, dict) else value
 
 
 class _MdStep(Step):

@@ -5,11 +5,12 @@ import pytest
 
 from ecmpipe.errors import CardError, ConvergenceError
 from ecmpipe.fem.electrochemistry import Chemistry, Electrochemistry
-from ecmpipe.fem.mesh import CATHODE, build_cell
+from ecmpipe.fem.mesh import CATHODE
 from ecmpipe.fem.tables import Table
 from ecmpipe.laws import diffusion, kinetics
 from ecmpipe.units import FARADAY
 from tests.fem.fixtures import POTENTIAL_V, POTENTIAL_X
+from tests.fem.helpers import layers
 
 CHEMISTRY = Chemistry(298.15, 4.92e4, 3.04e-13, 2.2e-12, 5.1e-15, 3.487e4, 0.7, 0.9e-8, 5.1e-4, 1e-2, 0.5, 0.5)
 L1 = 2.5e-6
@@ -17,7 +18,7 @@ POTENTIAL = Table(POTENTIAL_X, POTENTIAL_V)
 
 
 def problem(size=0.1e-6, width=0.2e-6):
-    cell = build_cell(cathode=L1, filler=0.0, electrolyte=2.5e-6, width=width, band=0.3e-6, size=size, growth=1.2, largest=0.2e-6)
+    cell = layers(cathode=L1, electrolyte=2.5e-6, width=width, band=0.3e-6, size=size, growth=1.2, largest=0.2e-6)
     return Electrochemistry(cell, CHEMISTRY, POTENTIAL)
 
 
@@ -137,7 +138,7 @@ def test_layers_hold_their_own_fields():
 
 def test_l1_is_the_cathode_and_l2_the_electrolyte():
     # Table S1 prints them the other way round, against S.2 and S.13.
-    cell = build_cell(cathode=2e-6, filler=0.0, electrolyte=3e-6, width=1e-6, band=0.3e-6, size=0.1e-6, growth=1.5, largest=0.4e-6)
+    cell = layers(cathode=2e-6, electrolyte=3e-6, width=1e-6, band=0.3e-6, size=0.1e-6, growth=1.5, largest=0.4e-6)
     assert cell.areas[cell.layer == CATHODE].sum() == pytest.approx(2e-6 * 1e-6)
     assert np.allclose(cell.nodes[cell.interface][:, 1], 2e-6) and np.allclose(cell.nodes[cell.anode][:, 1], 5e-6)
-    assert np.allclose(cell.nodes[cell.bottom][:, 1], 0)
+    assert np.allclose(cell.nodes[cell.fixed_y][:, 1], 0) and cell.thickness == pytest.approx(2e-6)

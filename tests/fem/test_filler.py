@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from scipy.sparse.linalg import spsolve
-from skfem import Basis, BilinearForm, ElementTriP1, ElementTriP2, ElementVector, asm
+from skfem import Basis, BilinearForm, ElementTriP1, ElementTriP2, ElementVector, MeshTri, asm
 from skfem.helpers import ddot, sym_grad, trace
 
 from ecmpipe.fem.filler import CONVEX
 from ecmpipe.laws import mooney_rivlin
-from tests.fem.helpers import EXACT, Rubber, rubber_block
+from tests.fem.helpers import EXACT, Rubber, block
 
 C10, C01, KAPPA = 0.30, 0.24, 4.2
 
@@ -23,7 +23,7 @@ def test_homogeneous_deformation_gives_the_energy_and_stress_of_the_law(seed):
     random = np.random.default_rng(seed)
     f = np.eye(3)
     f[:2, :2] += random.uniform(-0.3, 0.3, (2, 2))
-    cell = rubber_block(3, 2, 1.5, 1.0)
+    cell = block(3, 2, 1.5, 1.0)
     force, _, psi = Rubber(cell, C10, C01, KAPPA)(homogeneous(cell, f))
     law = mooney_rivlin.two_parameters(C10, C01, KAPPA)
     jac = np.linalg.det(f)
@@ -37,7 +37,7 @@ def test_homogeneous_deformation_gives_the_energy_and_stress_of_the_law(seed):
 
 
 def test_tangent_is_the_symmetric_derivative_of_the_force():
-    cell = rubber_block(3, 3, 1.0, 1.0)
+    cell = block(3, 3, 1.0, 1.0)
     problem = Rubber(cell, C10, C01, KAPPA)
     problem.g = np.random.default_rng(0).uniform(0.2, 1, len(cell.triangles))
     random = np.random.default_rng(1)
@@ -50,7 +50,7 @@ def test_tangent_is_the_symmetric_derivative_of_the_force():
 
 def solve_block(problem, fixed, values, guess=None):
     """Newton to prescribed displacements, from rest or from a guess."""
-    size = 2 * len(problem.cell.nodes)
+    size = 2 * len(problem.mesh.nodes)
     free = np.setdiff1d(np.arange(size), fixed)
     u = np.zeros(size) if guess is None else guess.copy()
     u[fixed] = values
@@ -73,7 +73,7 @@ def rollers(cell, stretch):
 @pytest.mark.parametrize("stretch", [0.8, 1.3])
 def test_plane_strain_tension_meets_the_incompressible_closed_form(stretch):
     # S.37 with kappa/mu = 5000 and lambda3 = 1: s_yy - s_xx = 2 (C10 + C01) (l2 - 1/l2); nominal = true / l.
-    cell = rubber_block(4, 4, 1.0, 1.0)
+    cell = block(4, 4, 1.0, 1.0)
     fixed, values, top = rollers(cell, stretch)
     guess = homogeneous(cell, np.diag([1 / stretch + 0.02, stretch, 1.0]))
     _, force = solve_block(Rubber(cell, C10, C01, 5000 * 2 * (C10 + C01)), fixed, values, guess)
@@ -83,7 +83,7 @@ def test_plane_strain_tension_meets_the_incompressible_closed_form(stretch):
 
 def test_confined_compression_has_the_oedometric_modulus():
     # No lateral strain: the stiffness is kappa + 4 mu/3, what a thin bonded layer answers with.
-    cell = rubber_block(4, 3, 1.0, 1.0)
+    cell = block(4, 3, 1.0, 1.0)
     f = np.diag([1.0, 1 - 1e-6, 1.0])
     force = Rubber(cell, C10, C01, KAPPA)(homogeneous(cell, f))[0]
     top = np.isclose(cell.nodes[:, 1], 1)
@@ -92,13 +92,13 @@ def test_confined_compression_has_the_oedometric_modulus():
 
 def bonded_stiffness_linear(cell, element, lam, mu):
     """Scikit-fem stiffness of a layer between two rigid plates, pulled apart by 1."""
-    basis = Basis(cell.as_skfem(), ElementVector(element))
+    basis = Basis(MeshTri(cell.nodes.T.copy(), cell.triangles.T.copy()), ElementVector(element))
 
     @BilinearForm
     def form(u, v, w):
         return lam * trace(sym_grad(u)) * trace(sym_grad(v)) + 2 * mu * ddot(sym_grad(u), sym_grad(v))
 
-    matrix, height = asm(form, basis).tocsr(), cell.y[-1]
+    matrix, height = asm(form, basis).tocsr(), cell.nodes[:, 1].max()
     bottom, top = basis.get_dofs(lambda p: np.isclose(p[1], 0)), basis.get_dofs(lambda p: np.isclose(p[1], height))
     u = np.zeros(basis.N)
     pulled = np.concatenate([top.nodal["u^2"], top.facet["u^2"]]) if isinstance(element, ElementTriP2) else top.nodal["u^2"]
@@ -124,16 +124,16 @@ def test_a_bonded_layer_does_not_lock():
     # patches have only the error of a coarse parabola, which falls with the square of the element size.
     mu, nu = 1.0, 0.499
     lam = 2 * mu * nu / (1 - 2 * nu)
-    reference = bonded_stiffness_linear(rubber_block(80, 8, 10.0, 1.0), ElementTriP2(), lam, mu)
-    assert bonded_stiffness_linear(rubber_block(40, 2, 10.0, 1.0), ElementTriP1(), lam, mu) > 3 * reference
-    errors = [bonded_stiffness(rubber_block(40, rows, 10.0, 1.0), mu, lam) / reference - 1 for rows in (2, 4, 8)]
+    reference = bonded_stiffness_linear(block(80, 8, 10.0, 1.0), ElementTriP2(), lam, mu)
+    assert bonded_stiffness_linear(block(40, 2, 10.0, 1.0), ElementTriP1(), lam, mu) > 3 * reference
+    errors = [bonded_stiffness(block(40, rows, 10.0, 1.0), mu, lam) / reference - 1 for rows in (2, 4, 8)]
     assert errors[0] < 0.3
     assert errors[1] < errors[0] / 3.5
     assert abs(errors[2]) < 0.03
 
 
 def test_a_broken_filler_keeps_its_resistance_to_compression():
-    cell = rubber_block(2, 2, 1.0, 1.0)
+    cell = block(2, 2, 1.0, 1.0)
     problem = Rubber(cell, C10, C01, KAPPA)
     problem.g[:] = 1e-6
     top = np.isclose(cell.nodes[:, 1], 1)
@@ -144,7 +144,7 @@ def test_a_broken_filler_keeps_its_resistance_to_compression():
 
 def test_the_convex_tangent_serves_where_the_exact_one_is_indefinite():
     # A drawn and broken filler: a Newton step with the exact tangent may climb.
-    cell = rubber_block(2, 2, 1.0, 1.0)
+    cell = block(2, 2, 1.0, 1.0)
     problem = Rubber(cell, C10, C01, KAPPA)
     problem.g[:] = 1e-4
     u = homogeneous(cell, np.diag([0.6, 1.5, 1.0]))

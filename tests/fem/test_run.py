@@ -16,11 +16,10 @@ from ecmpipe.fem import run as run_module
 from ecmpipe.fem.output import COLUMNS
 from ecmpipe.fem.parameters import collect_parameters
 from ecmpipe.fem.run import run_case
-from ecmpipe.settings.fem import parameters_step, run_step
+from ecmpipe.settings.fem import DEFAULT, parameters_step, run_step
 from tests.fem.fixtures import write_cards
-from tests.fem.helpers import COARSE, settings
+from tests.fem.helpers import CARDS, COARSE, settings
 
-CARDS = ("cathode_crystal", "cathode_elastic", "electrolyte_crystal", "electrolyte_elastic", "surfaces")
 NUMERIC = [name for name in COLUMNS if name != "CPU time [s]"]
 
 
@@ -28,8 +27,10 @@ def collect(folder: Path, filler: str) -> tuple[Path, Path]:
     cards = write_cards(folder / "cards")
     output = folder / filler / "parameters.json"
     rubber = [] if filler == "none" else [cards[filler]]
-    step = parameters_step(settings(COARSE), filler)
-    collect_parameters(step, filler=filler, **{name: cards[name] for name in CARDS}, hyperelastic=rubber, adhesion=[], output=output)
+    step = parameters_step(settings(COARSE), DEFAULT)
+    collect_parameters(
+        step, filler=filler, **{name: cards[name] for name in CARDS}, hyperelastic=rubber, adhesion=[], toughness=[], output=output
+    )
     return output, cards["delithiation"]
 
 
@@ -37,7 +38,7 @@ def run(folder: Path, filler: str, rate: float, overlay: dict | None = None, nam
     parameters, delithiation = collect(folder, filler)
     where = folder / filler / f"{rate:g}C{name}"
     run_case(
-        run_step(settings(COARSE, overlay or {}), filler, rate),
+        run_step(settings(COARSE, overlay or {}), DEFAULT),
         filler=filler,
         c_rate=rate,
         parameters=parameters,
@@ -137,7 +138,7 @@ def test_fields_open_in_meshio_with_a_jump_at_the_interface(cases):
 def test_a_finished_run_is_not_computed_again(cases, monkeypatch):
     where = cases["none/5C"]
     before = (where / "history.csv").read_bytes()
-    monkeypatch.setattr(run_module, "charge_cell", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(run_module, "run_protocol", lambda *_: pytest.fail("computed again"))
     assert run(where.parents[1], "none", 5) == where
     assert (where / "history.csv").read_bytes() == before
 
@@ -186,10 +187,10 @@ def test_a_termination_signal_saves_and_says_how_to_go_on(tmp_path, monkeypatch)
 def test_a_checkpoint_of_another_input_is_not_used(cases, tmp_path):
     parameters, _ = collect(tmp_path, "none")
     changed = json.loads(parameters.read_text())
-    key = run_module._key(run_step(settings(COARSE), "none", 1), "none", 1.0, parameters)
+    key = run_module._key(run_step(settings(COARSE), DEFAULT), "none", 1.0, parameters)
     changed["numbers"]["interface_toughness"]["value"] *= 2
     parameters.write_text(json.dumps(changed))
-    assert run_module._key(run_step(settings(COARSE), "none", 1), "none", 1.0, parameters) != key
+    assert run_module._key(run_step(settings(COARSE), DEFAULT), "none", 1.0, parameters) != key
     work = cases["none/1C"] / "work" / "checkpoint.npz"
     assert run_module.load(work, "another") is None
     damaged = tmp_path / "checkpoint.npz"
@@ -215,7 +216,7 @@ def test_wrong_inputs_are_named(cases, tmp_path):
     cards = write_cards(tmp_path)
     outputs = {key: tmp_path / key for key in ("output", "output_fields", "output_summary", "work")}
     common = {"parameters": parameters, "delithiation": cards["delithiation"], **outputs}
-    step = run_step(settings(COARSE), "none", 1)
+    step = run_step(settings(COARSE), DEFAULT)
     with pytest.raises(CardError, match="does not belong to the filler 'pdms'"):
         run_case(step, filler="pdms", c_rate=1.0, **common)
     with pytest.raises(SettingsError, match="above 0"):
@@ -226,13 +227,14 @@ def test_wrong_inputs_are_named(cases, tmp_path):
     with pytest.raises(CardError, match="strictly"):
         run_case(step, filler="none", c_rate=1.0, **common)
     with pytest.raises(CardError, match="holds 'pdms'"):
-        step = parameters_step(settings(COARSE), "polyamide")
+        step = parameters_step(settings(COARSE), DEFAULT)
         collect_parameters(
             step,
             filler="polyamide",
             **{name: cards[name] for name in CARDS},
             hyperelastic=[cards["pdms"]],
             adhesion=[],
+            toughness=[],
             output=tmp_path / "p.json",
         )
 
@@ -267,9 +269,9 @@ def test_the_work_of_adhesion_can_be_the_toughness(tmp_path):
     )  # fmt: skip
     write_card(tmp_path / "interface.json", card)
     chosen = {name: cards[name] for name in CARDS}
-    step = parameters_step(settings(COARSE, {"toughness": "computed"}), "none")
+    step = parameters_step(settings(COARSE, {"toughness": "computed"}), DEFAULT)
     output = tmp_path / "p.json"
-    collect_parameters(step, filler="none", **chosen, hyperelastic=[], adhesion=[tmp_path / "interface.json"], output=output)
+    collect_parameters(step, filler="none", **chosen, hyperelastic=[], adhesion=[tmp_path / "interface.json"], toughness=[], output=output)
     found = read_card(FemParametersCard, output).numbers["interface_toughness"]
     assert found.value == 0.31 and found.label == "computed"  # the weaker face
     assert "indicative" in found.source and "+6.8 % strain" in found.source

@@ -1,43 +1,36 @@
-"""Names of coefficients that make no material are refused with the reason."""
+"""What one window for all pulls asks of the settings; seen before anything starts."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from ecmpipe.errors import SettingsError
-from ecmpipe.settings.base import validate
-from ecmpipe.settings.hyperelastic import HyperelasticSettings
-from tests.hyperelastic.samples import settings
-
-
-@pytest.mark.parametrize("names", [["C10", "C01", "kappa1"], ["kappa1", "C10"], ["C10", "C01", "C11", "C20", "kappa1", "kappa2"]])
-def test_names_that_make_a_material(names: list[str]) -> None:
-    assert settings(coefficients=names).coefficients == names
+from ecmpipe.cli import main
 
 
 @pytest.mark.parametrize(
-    ("names", "words"),
+    ("overlay", "words"),
     [
-        (["C00", "C10", "kappa1"], "C00 stores energy in a body at rest"),  # the misprint of S.33
-        (["C10", "C10", "kappa1"], "'C10' stands twice"),
-        (["C10", "C01"], "without kappa1"),
-        (["C20", "kappa1"], "without C10 or C01"),
-        (["kappa1"], "without C10 or C01"),
-        ([], "without C10 or C01"),
-        (["C10", "kappa"], "'kappa' is no coefficient of S.33"),
-        (["C10", "kappa0", "kappa1"], "'kappa0' is no coefficient"),
-        (["c10", "kappa1"], "'c10' is no coefficient"),
+        ("hyperelastic: {'window [s]': 2.6e-14}", ("no multiple", "md.polymers.polyamide.points (300)")),
+        ("hyperelastic: {'window [s]': 9.0e-13}", ("too long", "md.polymers.pdms", "give at most 5e-13")),
+        ("md: {polymers: {pdms: {points: 130, chunks: 10}}}", ("make 'strain_rate [s-1]'", "change points")),
+        ("hyperelastic: {window [s]: 1e-13}", ("needs quotes",)),
     ],
 )
-def test_names_that_make_none(names: list[str], words: str) -> None:
-    data = settings().model_dump(mode="json") | {"coefficients": names}
-    with pytest.raises(SettingsError) as error:
-        validate(HyperelasticSettings, data, where="hyperelastic")
-    message = str(error.value).lower()
-    assert words.lower() in message and message.startswith("hyperelastic.coefficients: ") and "\n" not in message
+def test_what_the_window_asks_is_said_by_check(overlay: str, words: tuple, tmp_path: Path, root: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(root)
+    path = tmp_path / "overlay.yaml"
+    path.write_text(overlay)
+    assert main(["check", "--overlay", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert all(word in error for word in words), error
+    assert "Traceback" not in error
 
 
-@pytest.mark.parametrize(("key", "value"), [("bootstrap", 0), ("bootstrap", True), ("seed", -1)])
-def test_counts_out_of_range(key: str, value: int) -> None:
-    with pytest.raises(SettingsError, match=f"hyperelastic.{key}"):
-        validate(HyperelasticSettings, settings().model_dump(mode="json") | {key: value}, where="hyperelastic")
+def test_a_polymer_can_be_left_out(tmp_path: Path, root: Path, monkeypatch) -> None:
+    monkeypatch.chdir(root)
+    path = tmp_path / "overlay.yaml"
+    left_out = "fem: {'cases [h-1]': {default: {pdms: null}, cohesive: {pdms: null}, behind: {pdms: null}}}"
+    path.write_text(f"md: {{polymers: {{pdms: null}}}}\n{left_out}\n")
+    assert main(["check", "--overlay", str(path)]) == 0

@@ -151,7 +151,7 @@ def test_a_generalised_fit_is_told_beside() -> None:
 
 def test_the_page_shows_the_table_and_the_words(tmp_path: Path) -> None:
     write_json(tmp_path / "summary.json", whole_summary(None) | summary(card("polyamide"), card("pdms")))
-    figures = [tmp_path / f"{name}.png" for name in ("overview", "overpotential", "stress_stretch", "delithiation")]
+    figures = [tmp_path / f"{name}.png" for name in ("overview", "overpotential", "variants", "stress_stretch", "delithiation")]
     for path in figures:
         path.write_bytes(b"picture")
     write_page(

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecmpipe.cards import FemSummaryCard
+from ecmpipe.cards import FemSummaryCard, write_card, write_curve
 from ecmpipe.errors import CardError
 from ecmpipe.readme import update_readme
-from ecmpipe.report.figures import time_marks
+from ecmpipe.report.figures import COLOURS, plot_variants, time_marks
 from ecmpipe.report.page import read_costs
-from ecmpipe.report.results import Case, Frame, read_fields
+from ecmpipe.report.results import Case, Frame, read_case, read_fields
 from ecmpipe.report.summary import mean_over
 from ecmpipe.report.tables import adhesion_rows, comparison_rows, elastic_tables, fracture_rows, surface_rows
 
@@ -50,7 +50,7 @@ def summary(onset: float | None) -> dict:
         "engines": {"dft": "D", "md": "M", "fem": "F"},
         "dft": {"ncm811": material, "lgps": material},
         "hyperelastic": {"pdms": {"density [kg.m-3]": 936.0, "density standard error [kg.m-3]": 4.2}},
-        "fem": {"none/1C": fem_case(onset)},
+        "fem": {"default/none/1C": fem_case(onset), "paper/none/1C": fem_case(60.0)},
         "interface": None,
         "printed in the SI": {
             "density_pdms": 940,
@@ -75,7 +75,9 @@ def test_an_early_crack_and_no_crack_are_said() -> None:
     never = {row[0]: row[2] for row in comparison_rows(summary(None))}
     assert early["state at 600 s, 1 C"] == "cracked" and never["state at 600 s, 1 C"] == "intact"
     assert never["crack at 1 C"] == "never"
-    assert fracture_rows(summary(None))[0][1] == "never"
+    rows = fracture_rows(summary(None))
+    assert rows[0][:2] == ["no filler, 1C", "never"]
+    assert rows[1][0] == "paper, no filler, 1C" and rows[1][1] != "never"  # another variant is beside the default, never in its place
 
 
 def test_elastic_tables_pick_the_right_constants() -> None:
@@ -130,10 +132,43 @@ def test_time_marks_are_before_start_run_and_end() -> None:
     contact = np.where(times < 1500, 1.0, np.linspace(1, 0.2, len(times)))
     history = pd.DataFrame({"Time [s]": times, "Contact fraction [1]": contact})
     card = FemSummaryCard.model_validate(fem_case(1500.0))
-    case = Case("none", 1.0, "none/1C", history, card, Path("fields.xdmf"))
+    case = Case("default", "none", 1.0, "default/none/1C", history, card, Path("fields.xdmf"))
     marks = time_marks(case, [Frame(float(time), {}) for time in times], 600.0)
     assert [name for name, _ in marks][0] == "before the crack" and marks[0][1].time == 600.0
     assert marks[1][1].time == 1500.0 and marks[-1][1].time == 2000.0
+
+
+def written_case(folder: Path, name: str) -> Case:
+    """A case as a run leaves it in ``results/fem``, read back."""
+    history = {
+        "Time [s]": [1.0, 2.0],
+        "Throughput Q [1]": [0.1, 0.2],
+        "Contact fraction [1]": [1.0, 0.5],
+        "Overpotential [V]": [0.01, -0.02],
+    }
+    write_curve(folder / name / "history.csv", pd.DataFrame(history))
+    write_card(folder / name / "summary.json", FemSummaryCard.model_validate(fem_case(None)))
+    return read_case(folder / name)
+
+
+def test_a_case_knows_its_variant_filler_and_rate(tmp_path: Path) -> None:
+    case = written_case(tmp_path, "paper/pdms/0.5C")
+    assert (case.variant, case.filler, case.c_rate, case.name) == ("paper", "pdms", 0.5, "paper/pdms/0.5C")
+    assert case.title == "paper, 0.5 C, pdms filler"
+    assert written_case(tmp_path, "default/none/5C").title == "5 C"
+
+
+def test_variants_stand_side_by_side_with_their_fillers_by_colour(tmp_path: Path) -> None:
+    names = ("default/none/1C", "default/none/5C", "default/pdms/1C", "cohesive/pdms/1C")
+    figure = plot_variants([written_case(tmp_path, name) for name in names])
+    upper, lower = figure.axes[:2], figure.axes[2:]
+    assert [axes.get_title() for axes in upper] == ["default", "cohesive"]
+    assert [len(axes.lines) for axes in (*upper, *lower)] == [3, 1, 3, 1]
+    assert upper[1].lines[0].get_color() == upper[0].lines[2].get_color() == COLOURS["pdms"]
+    styles = [line.get_linestyle() for line in upper[0].lines]
+    assert styles[0] == styles[2] != styles[1]  # by C-rate, in every variant alike
+    assert (lower[0].lines[0].get_ydata() > 0).all()  # the scale is logarithmic, a discharge has the other sign
+    assert [text.get_text() for text in lower[0].get_legend().get_texts()] == ["1 C", "5 C", "1 C, pdms"]
 
 
 def test_costs_read_what_snakemake_wrote(tmp_path: Path) -> None:

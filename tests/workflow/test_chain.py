@@ -45,7 +45,7 @@ def test_the_chain_reaches_the_report(finished_run: Run) -> None:
 
 def test_contact_falls_and_the_overpotential_grows_with_the_rate(finished_run: Run) -> None:
     folder, _ = finished_run
-    one, five = (pd.read_csv(folder / f"results/fem/none/{rate}C/history.csv") for rate in (1, 5))
+    one, five = (pd.read_csv(folder / f"results/fem/default/none/{rate}C/history.csv") for rate in (1, 5))
     for table in (one, five):
         assert (table["Contact fraction [1]"].diff().dropna() <= 1e-12).all()
         assert table["Largest crack field d [1]"].between(0, 1 + 1e-6).all()
@@ -71,14 +71,17 @@ def test_a_second_run_plans_nothing(finished_run: Run) -> None:
     assert planned(finished_run) == set()
 
 
-FROM_SURFACES = {
-    "DFT: surface energies",
-    "FEM: every number of the none filler case, with its source",
-    "FEM: every number of the pdms filler case, with its source",
-    "FEM: charge at 1 C, filler none",
-    "FEM: charge at 5 C, filler none",
-    "FEM: charge at 1 C, filler pdms",
-}
+def cases(*names: str) -> set[str]:
+    """The jobs of these cases, given as "variant filler rate...": their numbers and their runs."""
+    found = set()
+    for variant, filler, *rates in (name.split() for name in names):
+        found |= {f"FEM: every number of the {variant} case, filler {filler}, with its source"}
+        found |= {f"FEM: {variant} case at {rate} C, filler {filler}" for rate in rates}
+    return found
+
+
+PDMS = cases("default pdms 1", "cohesive pdms 1")
+FROM_SURFACES = {"DFT: surface energies"} | cases("default none 1 5") | PDMS
 
 
 def test_u_of_nickel_touches_ncm811_its_interface_and_what_follows(finished_run: Run) -> None:
@@ -120,20 +123,15 @@ def test_a_separation_more_touches_the_interface_alone(finished_run: Run) -> Non
 
 def test_strain_rate_of_pdms_touches_its_pulls_its_fit_its_cells(finished_run: Run) -> None:
     jobs = planned(finished_run, "md: {polymers: {pdms: {'strain_rate [s-1]': 2.0e+11}}}")
-    assert jobs == REPORT | {
-        "MD: pull pdms, box 0, along x, replica 0",
-        "Hyperelastic: fit S.37 to the pdms curves",
-        "FEM: every number of the pdms filler case, with its source",
-        "FEM: charge at 1 C, filler pdms",
-    }
+    ours = {"MD: pull pdms, box 0, along x, replica 0", "Hyperelastic: fit S.37 to the pdms curves"}
+    assert jobs == REPORT | ours | PDMS
 
 
 def test_one_more_box_is_grown_relaxed_and_pulled_for_every_polymer(finished_run: Run) -> None:
     jobs = planned(finished_run, "md: {boxes: 2}")
     ours = {f"MD: {what} pdms, box 1" for what in ("grow", "equilibrate")} | {"MD: pull pdms, box 1, along x, replica 0"}
     ours |= {"Hyperelastic: fit S.37 to the pdms curves"}
-    fem = {"FEM: every number of the pdms filler case, with its source", "FEM: charge at 1 C, filler pdms"}
-    assert jobs == REPORT | fem | ours | {job.replace("pdms", "polyamide") for job in ours}
+    assert jobs == REPORT | PDMS | ours | {job.replace("pdms", "polyamide") for job in ours}
 
 
 def test_how_lammps_is_run_plans_its_steps_anew(finished_run: Run) -> None:
@@ -143,8 +141,21 @@ def test_how_lammps_is_run_plans_its_steps_anew(finished_run: Run) -> None:
 
 
 def test_one_more_rate_is_one_more_case(finished_run: Run) -> None:
-    jobs = planned(finished_run, "fem: {'c_rates [h-1]': {none: [1, 5, 10]}}")
-    assert jobs == REPORT | {"FEM: charge at 10 C, filler none"}
+    jobs = planned(finished_run, "fem: {'cases [h-1]': {default: {none: [1, 5, 10]}}}")
+    assert jobs == REPORT | {"FEM: default case at 10 C, filler none"}
+
+
+def test_a_variant_more_is_computed_beside_the_others(finished_run: Run) -> None:
+    jobs = planned(finished_run, "fem: {'cases [h-1]': {paper: {none: [1]}}}")
+    assert jobs == REPORT | cases("paper none 1")
+
+
+def test_what_a_variant_sets_touches_its_cases_alone(finished_run: Run) -> None:
+    jobs = planned(finished_run, "fem: {variants: {cohesive: {time: {'step [1]': 0.01}}}}")
+    assert jobs == REPORT | {"FEM: cohesive case at 1 C, filler pdms"}
+    jobs = planned(finished_run, "fem: {variants: {cohesive: {parameters: {interface_strength: {value: 8.0e+7}}}}}")
+    assert jobs == REPORT | cases("cohesive pdms 1")
+    assert planned(finished_run, "fem: {variants: {behind: {time: {'step [1]': 0.01}}}}") == set()  # no case of it runs
 
 
 def test_notation_and_style_rerun_what_they_must(finished_run: Run) -> None:

@@ -35,6 +35,7 @@ wildcard_constraints:
     box=r"\d+",
     axis="[xyz]",
     replica=r"\d+",
+    variant="|".join([fem.DEFAULT, *SETTINGS.fem.variants]),
     filler="|".join(["none", *POLYMERS]),
     c_rate="[0-9.]+",
 

@@ -1,8 +1,11 @@
 ADHESION = ["results/dft/interface.json"] if SETTINGS.dft.interface else []
 FITS = expand("results/hyperelastic/{polymer}.json", polymer=POLYMERS)
-HISTORIES = [f"results/fem/{filler}/{c_rate}C/history.csv" for filler, c_rate in CASES]
-SUMMARIES = [f"results/fem/{filler}/{c_rate}C/summary.json" for filler, c_rate in CASES]
-NAMES = ["overview", "overpotential", "stress_stretch", "delithiation"] + [f"fields_{filler}_{c_rate}C" for filler, c_rate in CASES]
+HISTORIES = [f"results/fem/{variant}/{filler}/{c_rate}C/history.csv" for variant, filler, c_rate in CASES]
+SUMMARIES = [f"results/fem/{variant}/{filler}/{c_rate}C/summary.json" for variant, filler, c_rate in CASES]
+PARAMETERS = list(dict.fromkeys(f"results/fem/{variant}/{filler}/parameters.json" for variant, filler, _ in CASES))
+NAMES = ["overview", "overpotential", "variants", "stress_stretch", "delithiation"] + [
+    f"fields_{variant}_{filler}_{c_rate}C" for variant, filler, c_rate in CASES
+]
 FIGURES = expand("results/report/figures/{name}.png", name=NAMES)
 
 
@@ -61,7 +64,7 @@ rule report_page:
     input:
         summary="results/report/summary.json",
         figures=FIGURES,
-        parameters=expand("results/fem/{filler}/parameters.json", filler=list(dict.fromkeys(filler for filler, _ in CASES))),
+        parameters=PARAMETERS,
     output:
         report("results/report/index.html", caption="../report/page.rst", category="Report"),
     log:

@@ -1,0 +1,199 @@
+"""Whole cells: what must hold whatever the numbers, and how the onset moves with mesh, step, viscosity, length scale and width.
+
+The numbers are literature and assumed ones, not those of a run, so that this page does not move with the engines.
+"""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from ecmpipe.fem.model import Model
+from ecmpipe.fem.output import COLUMNS, history_row
+from ecmpipe.fem.staggered import run_protocol
+from ecmpipe.fem.state import Record, State
+from ecmpipe.fem.tables import Table
+from ecmpipe.settings.base import merge, validate
+from ecmpipe.settings.fem import DEFAULT, FemParameters, FemSettings, run_step, variant_settings
+from ecmpipe.verify.anchors import Anchor, Curve, Picture, at_most, check
+from ecmpipe.verify.transport import POTENTIAL_V, POTENTIAL_X
+
+INPUTS = Path(__file__).resolve().parents[2] / "inputs"
+VOLUME_X = np.linspace(1, 0, 11)
+VOLUME_CHANGE = np.array([0, -0.42, -0.76, -1.04, -1.19, -1.34, -1.75, -2.91, -5.08, -6.70, -7.79]) / 100
+LITERATURE = {
+    "site_density": 4.92e4,
+    "lithium_in_electrolyte": 3.487e4,
+    "youngs_modulus_cathode": 113e9,
+    "poisson_ratio_cathode": 0.25,
+    "youngs_modulus_electrolyte": 15e9,
+    "poisson_ratio_electrolyte": 0.35,
+    "toughness_cathode": 1.0,
+    "toughness_electrolyte": 0.22,
+}
+FILLERS = {"none": {}, "polyamide": (0.30e9, 0.24e9, 4.2e9), "pdms": (0.03e9, 0.02e9, 2.0e9)}
+NARROW = {"geometry": {"width [m]": 1.0e-6}}
+
+
+def model_of(
+    overlay: dict[str, Any], numbers: dict[str, float], variant: str = DEFAULT, c_rate: float = 1.0, filler: str = "none"
+) -> Model:
+    """A case of the default settings under ``overlay`` with literature numbers, ``numbers`` over them."""
+    read = {name: yaml.safe_load((INPUTS / f"{name}.yaml").read_text(encoding="utf-8")) for name in ("default", "parameters")}
+    chosen = validate(FemSettings, merge(read["default"]["fem"], overlay))
+    settings = SimpleNamespace(fem=chosen, parameters=SimpleNamespace(fem=validate(FemParameters, read["parameters"]["parameters"]["fem"])))
+    _, parameters = variant_settings(settings, variant)
+    values = {name: parameter["value"] for name, parameter in parameters.model_dump().items()} | LITERATURE | {"interface_toughness": 0.5}
+    if filler != "none":
+        values |= dict(zip(("filler_c10", "filler_c01", "filler_kappa"), FILLERS[filler], strict=True))
+    volume = Table(VOLUME_X, 1 + VOLUME_CHANGE)
+    return Model(values | numbers, run_step(settings, variant), c_rate, Table(np.array(POTENTIAL_X), np.array(POTENTIAL_V)), volume)
+
+
+def history_of(model: Model) -> tuple[pd.DataFrame, Record, State]:
+    """The history of the whole protocol."""
+    record, rest = Record(), model.start()
+    start = model.chemistry.lithium(rest.charge), model.energies(rest)[0]
+
+    def accepted(before: State, after: State, record: Record, counts: dict[str, int]) -> None:
+        work, viscous, lent = model.powers(before, after, after.time - before.time)
+        record.energy_in += work
+        record.viscous += viscous
+        record.lent += lent
+        record.rows.append(history_row(model, before, after, record, start, counts | {"newton": 0}))
+        if record.onset is None and model.interface_crack(after).max() >= model.settings.fracture.onset:
+            record.onset = (after.throughput, after.time)
+
+    state = run_protocol(model, rest, record, accepted)
+    return pd.DataFrame(record.rows, columns=list(COLUMNS)), record, state
+
+
+@cache
+def _onset(key: str) -> float:
+    overlay, numbers, variant, c_rate, filler = yaml.safe_load(key)
+    _, record, _ = history_of(model_of(overlay, numbers, variant, c_rate, filler))
+    return record.onset[0] if record.onset else float("nan")
+
+
+def onset(
+    overlay: dict | None = None, numbers: dict | None = None, variant: str = DEFAULT, c_rate: float = 1.0, filler: str = "none"
+) -> float:
+    """Throughput at the onset of a narrow cell; each case is run once."""
+    return _onset(yaml.safe_dump([merge(copy.deepcopy(NARROW), overlay or {}), numbers or {}, variant, c_rate, filler]))
+
+
+@check("energy of a slow crack", slow=True)
+def energy() -> list[Anchor]:
+    """A viscous crack in short steps: put in and lent against stored, crack and viscous, over what the crack took."""
+    overlay = merge(NARROW, {"time": {"crack_limit [1]": 0.05, "smallest_step [1]": 1e-5, "most_steps [1]": 4000}})
+    table, _, _ = history_of(model_of(overlay, {"viscous_time": 60.0}))
+    taken = table["Crack energy [J.m-1]"] + table["Viscous dissipation [J.m-1]"]
+    late = taken > 0.3 * taken.iloc[-1]
+    error = (table["Energy imbalance [1]"] * table["Energy put in [J.m-1]"] / taken).abs()
+    curves = [
+        Curve(name, table["Throughput Q [1]"], 1e6 * table[column])
+        for name, column in (
+            ("put in", "Energy put in [J.m-1]"),
+            ("elastic", "Elastic energy [J.m-1]"),
+            ("crack", "Crack energy [J.m-1]"),
+            ("viscous", "Viscous dissipation [J.m-1]"),
+            ("lent by the history", "Energy lent by the history [J.m-1]"),
+        )
+    ]
+    return [
+        at_most("energy balance over what the crack took", "put in + lent = elastic + crack + viscous", error[late].max(), 3e-2,
+                pictures=[Picture("Q", "energy [µJ/m]", curves)]),
+        at_most("Li balance, worst step", "all Li of the cell", table["Li imbalance [1]"].max(), 1e-10),
+        at_most("current balance, worst step", "what the electrodes pass", table["Current imbalance [1]"].max(), 1e-8),
+    ]  # fmt: skip
+
+
+@check("statements on the cell", slow=True)
+def statements() -> list[Anchor]:
+    """What a correct pipeline must show (rates, moduli, fillers), at literature numbers in a cell 1 um wide."""
+    rates = [onset(c_rate=rate) for rate in (1, 5, 10)]
+    soft, stiff = (onset(numbers={"youngs_modulus_electrolyte": value}) for value in (12e9, 18e9))
+    fillers = [onset(variant="cohesive", filler=filler) for filler in FILLERS]
+    at2 = [onset(filler=filler) for filler in FILLERS]
+    half = onset({"geometry": {"elements_per_length_scale [1]": 4}}, {"length_scale": 5e-8}, "cohesive")
+    whole = onset(variant="cohesive")
+    names = list(FILLERS)
+    picture = Picture(
+        "filler (none, polyamide, PDMS)", "Q at the onset", [Curve("PF-CZM", range(3), fillers, True), Curve("AT2", range(3), at2, True)]
+    )
+    return [
+        at_most("spread of the onset over 1, 5, 10 C", "one throughput at every rate", max(rates) - min(rates), 0.02),
+        Anchor("onset at E = 12 GPa less that at 18 GPa", "a softer electrolyte debonds later", soft - stiff, 0.0, 1.0),
+        at_most("shift of the PF-CZM onset when l is halved", "its strength does not depend on l", abs(half - whole), 0.01),
+        Anchor(
+            f"PF-CZM onset: {names[1]} less {names[0]}",
+            "at equal f_t and G_c a filler delays",
+            fillers[1] - fillers[0],
+            0.0,
+            1.0,
+            pictures=[picture],
+        ),
+        Anchor(f"PF-CZM onset: {names[2]} less {names[1]}", "the softer one more", fillers[2] - fillers[1], 0.0, 1.0),
+    ]
+
+
+@check("stack pressure", slow=True)
+def pressure() -> list[Anchor]:
+    """A clamped top and platens under 0, 5 and 50 MPa reach the cut-off without a failed step, with AT2 and PF-CZM."""
+    anchors = []
+    for variant in (DEFAULT, "cohesive"):
+        contact = []
+        for hold, megapascal in (("clamped", 0), ("platen", 0), ("platen", 5), ("platen", 50)):
+            overlay = merge(NARROW, {"top": {"hold": hold, "pressure [Pa]": megapascal * 1e6}})
+            table, record, _ = history_of(model_of(overlay, {}, variant))
+            failed = float(record.reason.startswith("stopped"))
+            what = f"{'AT2' if variant == DEFAULT else 'PF-CZM'}, {hold}" + ("" if hold == "clamped" else f" at {megapascal} MPa")
+            anchors.append(at_most(f"{what}: failed", f"ended by: {record.reason}", failed, 0.0))
+            if hold == "platen":
+                contact.append(table["Contact fraction [1]"].min())
+        anchors.append(
+            Anchor(
+                f"{variant}: smallest rise of contact with pressure", "more pressure keeps more contact", min(np.diff(contact)), -1e-9, 1.0
+            )
+        )
+    return anchors
+
+
+STUDY = {
+    "h/l": [({"geometry": {"elements_per_length_scale [1]": n}}, {}) for n in (2, 4, 6, 8)],
+    "largest step": [({"time": {"step [1]": step}}, {}) for step in (0.04, 0.02, 0.01, 0.005)],
+    "viscous time [s]": [({}, {"viscous_time": tau}) for tau in (60.0, 30.0, 15.0, 0.0)],
+    "l [µm]": [({}, {"length_scale": ell}) for ell in (0.15e-6, 0.1e-6, 0.07e-6, 0.05e-6)],
+    "width [µm]": [({"geometry": {"width [m]": width}}, {}) for width in (1e-6, 2e-6, 3e-6, 5e-6)],
+}
+VALUES = {
+    "h/l": [1 / 2, 1 / 4, 1 / 6, 1 / 8],
+    "largest step": [0.04, 0.02, 0.01, 0.005],
+    "viscous time [s]": [60, 30, 15, 0],
+    "l [µm]": [0.15, 0.1, 0.07, 0.05],
+    "width [µm]": [1, 2, 3, 5],
+}
+CHOSEN = {"h/l": 1, "largest step": 1, "viscous time [s]": 1, "l [µm]": 1, "width [µm]": 2}
+
+
+@check("convergence of the onset", slow=True)
+def convergence() -> list[Anchor]:
+    """The AT2 onset over each choice, all others at their default; numerical choices must lie near their finest."""
+    anchors = []
+    for name, cases in STUDY.items():
+        found = [onset(overlay, numbers) for overlay, numbers in cases]
+        picture = Picture(name, "Q at the onset", [Curve("onset", VALUES[name], found, True)])
+        error = abs(found[CHOSEN[name]] / found[-1] - 1)
+        words = ", ".join(f"{value:g}: {q:.4f}" for value, q in zip(VALUES[name], found, strict=True))
+        numerical = name in ("h/l", "largest step", "width [µm]")
+        limit = 0.03 if numerical else 1.0
+        reference = f"{words}; default {VALUES[name][CHOSEN[name]]:g}" + ("" if numerical else "; a parameter of the model, no limit")
+        anchors.append(at_most(f"onset over {name}, default against the last", reference, error, limit, pictures=[picture]))
+    return anchors
