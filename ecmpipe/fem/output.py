@@ -236,6 +236,7 @@ def summarise(model: Model, record: Record, numbers: dict) -> FemSummaryCard:
         "protocol": [phase.do for phase in model.protocol],
         "ends": record.ends,
         "shape": model.settings.geometry.shape,
+        "filler": "none" if "filler_c10" not in numbers else "between" if (model.cell.layer == FILLER).any() else "behind",
         "viscous time [s]": model.crack.viscous_time,
         "interface toughness [J.m-2]": toughness.value,
         "interface toughness label": toughness.label,
@@ -253,7 +254,8 @@ def summarise(model: Model, record: Record, numbers: dict) -> FemSummaryCard:
         "Li content at interface at onset [1]": None if onset is None else float(onset["Li content at interface x [1]"]),
         "overpotential at full contact [V]": float(whole.iloc[0]) if len(whole) else None,
         "throughput at half contact [1]": first_crossing(throughput, -table["Contact fraction [1]"].to_numpy(), -0.5),
-        "overpotential at half contact [V]": first_crossing(eta, -carried.to_numpy(), -0.5),
+        # a jump passes through no half
+        "overpotential at half contact [V]": first_crossing(eta, -carried.to_numpy(), -0.5) if carried.between(0.2, 0.8).any() else None,
         "overpotential at onset [V]": None if onset is None else float(onset["Overpotential [V]"]),
         "throughput at d = 0.5 [1]": first_crossing(throughput, table["Largest crack field on the interface d [1]"].to_numpy(), 0.5),
         "throughput at 20 mV above full contact [1]": first_crossing(throughput, eta, float(whole.iloc[0]) + 0.02) if len(whole) else None,

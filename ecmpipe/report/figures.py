@@ -15,14 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
 from ecmpipe.cards import HyperelasticCard, read_card, read_curve, whole_file
-from ecmpipe.report.polymers import rate_text, si_order
+from ecmpipe.report.polymers import filler_order, rate_text, si_order
 from ecmpipe.report.results import SHOWN_LI, Case, Frame, read_case, read_fields
 from ecmpipe.settings.fem import DEFAULT
 from ecmpipe.settings.report import FiguresStep
 from ecmpipe.units import ANGSTROM, CUBIC_ANGSTROM, HOUR
 
 PANELS = (
-    (SHOWN_LI, "Li, in LGPS mobile [mol m$^{-3}$]", "viridis", 1.0),
+    (SHOWN_LI, "Li, in LGPS mobile\n[mol m$^{-3}$]", "viridis", 1.0),
     ("Crack field d [1]", "crack field $d$", "inferno_r", 1.0),
     ("Displacement y [m]", "$u_y$ [nm]", "coolwarm", 1e9),
 )
@@ -38,7 +38,7 @@ def plot_figures(
     plt.rcParams.update({"font.size": 9, "axes.grid": True, "grid.alpha": 0.25, "savefig.dpi": step.settings.dots_per_inch})
     runs = sorted(
         (read_case(path.parent) for path in cases),
-        key=lambda case: (case.variant != DEFAULT, case.variant, case.filler != "none", case.filler, case.c_rate),
+        key=lambda case: (case.variant != DEFAULT, case.variant, *filler_order(case.filler), case.c_rate),
     )
     usual = [case for case in runs if case.variant == DEFAULT] or runs
     polymers = [(read_card(HyperelasticCard, fit), read_curve(curve)) for fit, curve in zip(fits, curves, strict=True)]
@@ -71,7 +71,7 @@ def plot_fields(case: Case, step: FiguresStep) -> Figure:
     for row, (name, frame) in zip(axes, marks, strict=True):
         for panel, (ax, what) in enumerate(zip(row, PANELS, strict=True)):
             draw_field(ax, points, triangles, frame, what)
-            ax.set_title(f"({'abc'[panel]}) {what[1]}", fontsize=9)
+            ax.set_title(f"({'abc'[panel]}) {what[1]}", fontsize=8)
         throughput = frame.time * case.c_rate / HOUR
         row[0].set_ylabel(f"{name}\nt = {frame.time:.1f} s, Q = {throughput:.3f}\n\ny [µm]")
     figure.suptitle(f"NCM811 (below) | LGPS (above), {case.title}")
@@ -157,7 +157,9 @@ def plot_overpotential(cases: list[Case]) -> Figure:
 def plot_variants(cases: list[Case]) -> Figure:
     """Contact and overpotential of every kind of case over the charge passed, fillers by colour."""
     kinds = list(dict.fromkeys(case.variant for case in cases))
-    figure, axes = plt.subplots(2, len(kinds), figsize=(3.1 * len(kinds) + 1, 5.2), sharey="row", squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        2, len(kinds), figsize=(3.1 * len(kinds) + 1, 5.2), sharex=True, sharey="row", squeeze=False, layout="constrained"
+    )
     for column, kind in zip(axes.T, kinds, strict=True):
         for case in (case for case in cases if case.variant == kind):
             table, colour = case.history, COLOURS.get(case.filler, "tab:red")

@@ -14,11 +14,13 @@ from ecmpipe.cards import FemParametersCard, read_card, read_json, whole_file
 from ecmpipe.report.polymers import COLUMNS, hyperelastic_rows, polymer_notes
 from ecmpipe.report.tables import (
     FRACTURE_COLUMNS,
+    VARIANT_COLUMNS,
     adhesion_rows,
     comparison_rows,
     elastic_tables,
     fracture_rows,
     surface_rows,
+    variant_rows,
 )
 from ecmpipe.settings.report import SummaryStep
 
@@ -39,6 +41,8 @@ def write_page(
         hyperelastic=hyperelastic_rows(found),
         hyperelastic_columns=COLUMNS,
         polymer_notes=polymer_notes(found),
+        variants=variant_rows(found),
+        variant_columns=VARIANT_COLUMNS,
         fracture=fracture_rows(found),
         fracture_columns=FRACTURE_COLUMNS,
         pictures={path.stem: _embed(path) for path in figures},

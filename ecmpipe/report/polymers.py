@@ -16,7 +16,13 @@ SPACE = "\N{NO-BREAK SPACE}"
 
 def si_order(card: HyperelasticCard) -> tuple[int, str]:
     """Sort key: the polymers of the SI in its order, then others by name."""
-    return (SI_ORDER.index(card.polymer) if card.polymer in SI_ORDER else len(SI_ORDER), card.polymer)
+    return filler_order(card.polymer)
+
+
+def filler_order(name: str) -> tuple[int, str]:
+    """Sort key of a polymer by its name; no filler comes first."""
+    known = ("none", *SI_ORDER)
+    return (known.index(name) if name in known else len(known), name)
 
 
 def hyperelastic_rows(summary: dict[str, Any]) -> list[list[str]]:

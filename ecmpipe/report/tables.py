@@ -81,6 +81,11 @@ def _maybe(value: float | None, form: str, factor: float = 1.0) -> str:
     return "never" if value is None else form.format(factor * value)
 
 
+def _half(case: dict[str, Any]) -> str:
+    at, eta = (case["details"].get(f"{name} at half contact {unit}") for name, unit in (("throughput", "[1]"), ("overpotential", "[V]")))
+    return "never" if at is None else "all lost in one jump" if eta is None else f"{1e3 * eta:.0f} mV"
+
+
 def _modulus(material: dict[str, Any]) -> str:
     error = material["jackknife errors"]["Young's modulus [Pa]"]
     return f"{material['youngs_modulus [Pa]'] / 1e9:.1f} ± {error / 1e9:.1f} GPa"
@@ -145,6 +150,33 @@ _MODULI = (
 )
 
 
+VARIANT_COLUMNS = ("variant", "model", "split in the band", "bulk", "gate", "τ at 1C", "top", "shape", "G_i")
+
+
+def variant_rows(summary: dict[str, Any]) -> list[list[str]]:
+    """What each variant is, from its first case; where it differs from the first variant, marked with a star."""
+    rows: list[list[str]] = []
+    for name, case in summary["fem"].items():
+        variant, details = name.split("/")[0], case["details"]
+        if any(row[0] == variant for row in rows):
+            continue
+        pressed = f", {details['pressure of the top [Pa]'] / 1e6:g} MPa" if details["pressure of the top [Pa]"] else ""
+        place = f", filler {details['filler']}" if details["filler"] == "behind" else ""
+        cells = [
+            details["model"],
+            details["split in the band"],
+            details["bulk"],
+            details["gate"],
+            f"{details['viscous time [s]'] * details['C-rate [h-1]']:g} s",
+            details["top"] + pressed,
+            details["shape"] + place,
+            f"{details['interface toughness [J.m-2]']:.3g} J/m² ({details['interface toughness label']})",
+        ]
+        first = rows[0][1:] if rows else cells
+        rows.append([variant, *(cell if cell == usual else f"{cell} *" for cell, usual in zip(cells, first, strict=True))])
+    return rows
+
+
 FRACTURE_COLUMNS = (
     "case",
     "crack (d ≥ 0.95 somewhere)",
@@ -167,7 +199,7 @@ def fracture_rows(summary: dict[str, Any]) -> list[list[str]]:
                 _onset(case),
                 _maybe(case["details"].get("throughput at half contact [1]"), "Q = {:.3f}"),
                 _maybe(case["details"].get("overpotential at full contact [V]"), "{:.0f} mV", 1e3),
-                _maybe(case["details"].get("overpotential at half contact [V]"), "{:.0f} mV", 1e3),
+                _half(case),
                 f"{case['contact fraction at end [1]']:.2f}",
                 f"{case['end_reason']} (Q = {case['throughput at end [1]']:.3f})",
                 f"{case['largest Li imbalance [1]']:.0e}",

@@ -15,7 +15,7 @@ from ecmpipe.report.figures import COLOURS, plot_variants, time_marks
 from ecmpipe.report.page import read_costs
 from ecmpipe.report.results import Case, Frame, read_case, read_fields
 from ecmpipe.report.summary import mean_over
-from ecmpipe.report.tables import adhesion_rows, comparison_rows, elastic_tables, fracture_rows, surface_rows
+from ecmpipe.report.tables import adhesion_rows, comparison_rows, elastic_tables, fracture_rows, surface_rows, variant_rows
 
 
 def fem_case(onset: float | None) -> dict:
@@ -27,8 +27,24 @@ def fem_case(onset: float | None) -> dict:
         "largest Li imbalance [1]": 3e-12,
         "throughput at end [1]": 0.7,
         "end_reason": "cut-off voltage",
-        "details": {},
+        "details": DETAILS,
     }
+
+
+DETAILS = {
+    "model": "AT2",
+    "split in the band": "directional",
+    "bulk": "elastic",
+    "gate": "smooth",
+    "viscous time [s]": 6.0,
+    "C-rate [h-1]": 5.0,
+    "top": "clamped",
+    "pressure of the top [Pa]": 0.0,
+    "shape": "layered",
+    "filler": "none",
+    "interface toughness [J.m-2]": 0.165,
+    "interface toughness label": "assumed",
+}
 
 
 def summary(onset: float | None) -> dict:
@@ -78,6 +94,25 @@ def test_an_early_crack_and_no_crack_are_said() -> None:
     rows = fracture_rows(summary(None))
     assert rows[0][:2] == ["no filler, 1C", "never"]
     assert rows[1][0] == "paper, no filler, 1C" and rows[1][1] != "never"  # another variant is beside the default, never in its place
+
+
+def test_variants_are_told_apart() -> None:
+    found = summary(None)
+    other = DETAILS | {"model": "PF-CZM", "top": "platen", "pressure of the top [Pa]": 5e6, "filler": "behind"}
+    found["fem"]["pressed/pdms/1C"] = found["fem"]["default/none/1C"] | {"details": other}
+    rows = {row[0]: row[1:] for row in variant_rows(found)}
+    assert rows["default"] == ["AT2", "directional", "elastic", "smooth", "30 s", "clamped", "layered", "0.165 J/m² (assumed)"]
+    assert rows["pressed"][0] == "PF-CZM *" and rows["pressed"][5:7] == ["platen, 5 MPa *", "layered, filler behind *"]
+    assert rows["pressed"][1] == "directional"
+
+
+def test_half_the_contact_is_an_overpotential_or_a_jump() -> None:
+    found = summary(600.0)
+    for eta, words in ((0.0123, "12 mV"), (None, "all lost in one jump")):
+        half = {"throughput at half contact [1]": 0.2, "overpotential at half contact [V]": eta}
+        found["fem"]["default/none/1C"]["details"] = DETAILS | half
+        assert fracture_rows(found)[0][4] == words
+    assert fracture_rows(summary(600.0))[0][4] == "never"
 
 
 def test_elastic_tables_pick_the_right_constants() -> None:
