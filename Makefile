@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 OVERLAY ?=
 
-.PHONY: run test lint setup clean readme verify bench-md
+.PHONY: run test lint setup clean readme verify slurm-test bench-md
 
 run: $(STAMP)
 	@$(BIN)/python -m ecmpipe check $(if $(OVERLAY),--overlay '$(OVERLAY)')
@@ -26,6 +26,11 @@ readme: $(STAMP)
 verify: $(STAMP)
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt pybamm
 	@$(BIN)/python -m ecmpipe verify --output results/verify/index.html --output-numbers results/verify/anchors.json
+
+# The real executor on a real Slurm of two nodes on this machine: needs root and Debian's packages. A quarter of an hour.
+slurm-test: $(STAMP)
+	@DB=0 MEM_MB=6000 bash tests/slurm/up.sh
+	@ECMPIPE_SLURM=1 $(BIN)/python -m pytest tests/slurm; code=$$?; bash tests/slurm/down.sh; exit $$code
 
 # What a pull costs above bare lmp, after make run.
 bench-md: $(STAMP)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
+import numpy as np
 import pandas as pd
 from pydantic import Field, ValidationError
 
@@ -286,8 +287,10 @@ def read_json(path: Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CardError(f"{path}: missing; rerun the step that makes it") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CardError(f"{path}: not valid JSON ({error}); delete it and rerun the step that makes it") from None
+    except OSError as error:
+        raise CardError(f"{path}: cannot be read ({error.strerror}); rerun the step that makes it") from None
+    except (ValueError, RecursionError) as error:
+        raise CardError(f"{path}: not valid JSON ({' '.join(str(error).split())}); delete it and rerun the step that makes it") from None
 
 
 def write_card(path: Path, card: Card) -> None:
@@ -319,10 +322,10 @@ def read_curve(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
         table = pd.read_csv(path)
     except FileNotFoundError:
         raise CardError(f"{path}: missing; rerun the step that makes it") from None
-    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise CardError(f"{path}: not a valid CSV ({error}); delete it and rerun the step that makes it") from None
-    if table.empty or table.isna().any().any() or not all(kind.kind in "if" for kind in table.dtypes):
-        raise CardError(f"{path}: empty, or not every cell is a number; delete it and rerun the step that makes it")
+    except (OSError, ValueError, OverflowError) as error:  # pandas' own are kinds of ValueError
+        raise CardError(f"{path}: not a valid CSV ({' '.join(str(error).split())}); delete it and rerun the step that makes it") from None
+    if table.empty or not all(kind.kind in "if" for kind in table.dtypes) or not np.isfinite(table.to_numpy()).all():
+        raise CardError(f"{path}: empty, or not every cell is a finite number; delete it and rerun the step that makes it")
     absent = [name for name in columns if name not in table.columns]
     if absent:
         raise CardError(f"{path}: lacks the columns {absent}; it has {list(table.columns)}")

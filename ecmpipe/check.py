@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from ecmpipe.dft.cuts import make_slabs
 from ecmpipe.dft.structures import build_crystal, make_structures, read_crystal
 from ecmpipe.errors import SettingsError
+from ecmpipe.fem.mesh import BACKING, FILLER
+from ecmpipe.fem.shapes import build_cell
 from ecmpipe.md.build import check_polymer
 from ecmpipe.settings import Settings, read_settings
 from ecmpipe.settings.dft import slabs_step, structures_step
+from ecmpipe.settings.fem import NO_FILLER, FemParameters, Geometry, variant_settings
 
 BASE = [Path("inputs/parameters.yaml"), Path("inputs/default.yaml")]
 
@@ -30,8 +35,27 @@ def check(*, overlay: list[Path] | None = None) -> int:
 
 
 def check_files(settings: Settings) -> None:
-    """Read every crystal and polymer file that the settings name; the workflow asks this before it plans."""
-    for material in settings.dft.materials.values():
-        build_crystal(read_crystal(Path(material.crystal)))
+    """Read every crystal, polymer and mesh file that the settings name, and mesh every cell; the workflow asks this before it plans."""
+    for name, material in settings.dft.materials.items():
+        crystal = read_crystal(Path(material.crystal))
+        try:
+            build_crystal(crystal)
+        except SettingsError as error:
+            raise SettingsError(f"dft.materials.{name}.crystal {material.crystal}: {error}") from None
     for polymer in settings.md.polymers.values():
         check_polymer(Path(polymer.description), polymer.chains)
+    for variant, fillers in settings.fem.cases.items():
+        case, numbers = variant_settings(settings, variant)
+        for filler in fillers:
+            check_cell(case.geometry, numbers, filler, variant)
+
+
+def check_cell(geometry: Geometry, numbers: FemParameters, filler: str, variant: str) -> None:
+    """Refuse a cell that cannot be meshed, or a mesh file that does not fit its case."""
+    try:
+        cell = build_cell(geometry, numbers.length_scale.value, 0.0 if filler == NO_FILLER else numbers.filler_thickness_ratio.value)
+    except SettingsError as error:
+        raise SettingsError(f"fem.cases [h-1].{variant}.{filler}: {error}") from None
+    if (filler != NO_FILLER) != bool(np.isin(cell.layer, (FILLER, BACKING)).any()):
+        found = "no" if filler != NO_FILLER else "a"
+        raise SettingsError(f"fem.cases [h-1].{variant}.{filler}: the mesh has {found} surface of a filler; change the mesh or the case")

@@ -1,7 +1,8 @@
 """One sub-command per workflow step. A command is a function; its options are the function's keyword arguments.
 
 A step function has the form ``run(step: SomeStep, *, input_name: Path, ..., output: Path) -> dict | None``.
-Arguments named ``output...`` are results: the CLI writes each one's provenance record beside it.
+Arguments named ``output...`` are results: the CLI writes each one's provenance record beside it. An argument before the ``*`` that is
+not ``step`` is written without its name, a ``bool`` is a switch.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ecmpipe.errors import EcmpipeError, SettingsError
-from ecmpipe.provenance import write_provenance
+from ecmpipe.provenance import hash_files, write_provenance
 from ecmpipe.settings.base import Step, validate
 
 COMMANDS = {
     "check": "ecmpipe.check:check",
     "doctor": "ecmpipe.doctor:doctor",
     "readme": "ecmpipe.readme:update_readme",
+    "trace": "ecmpipe.trace:trace",
+    "verify-results": "ecmpipe.verify_results:verify_results",
     "verify": "ecmpipe.verify.page:verify",
     "dft-structures": "ecmpipe.dft.structures:build_structures",
     "dft-slabs": "ecmpipe.dft.cuts:build_slabs",
@@ -74,22 +77,28 @@ def _run(command: str, arguments: list[str]) -> int:
     parameters = inspect.signature(function).parameters
     parser = argparse.ArgumentParser(prog=f"python -m ecmpipe {command}", description=inspect.getdoc(function))
     for key, parameter in parameters.items():
-        _add_option(parser, key, hints[key], parameter.default)
+        _add_option(parser, key, hints[key], parameter)
     values = vars(parser.parse_args(arguments))
     step = values.get("step")
     if step is not None:
         values["step"] = validate(hints["step"], _load(step), where=command)
     began = time.time()
+    inputs = hash_files(_inputs(values)) if any(map(_is_output, values)) else {}  # as they are before the step reads them
     outcome = function(**values)
-    outputs = [path for key, value in values.items() if key.startswith("output") for path in _paths(value)]
-    inputs = [path for key, value in values.items() if not key.startswith(("output", "work")) for path in _paths(value)]
+    outputs = [path for key, value in values.items() if _is_output(key) for path in _paths(value)]
     if outputs:
-        write_provenance(command, values.get("step"), inputs, outputs, outcome or {}, began)
+        write_provenance(command, values.get("step"), inputs, outputs, outcome or {}, began, values.get("work"))
     return outcome if isinstance(outcome, int) else 0
 
 
-def _add_option(parser: argparse.ArgumentParser, key: str, hint: typing.Any, default: typing.Any) -> None:
-    flag = "--" + key.replace("_", "-")
+def _add_option(parser: argparse.ArgumentParser, key: str, hint: typing.Any, parameter: inspect.Parameter) -> None:
+    flag, default = "--" + key.replace("_", "-"), parameter.default
+    if key != "step" and parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
+        parser.add_argument(key, type=hint)
+        return
+    if hint is bool:
+        parser.add_argument(flag, action="store_true")
+        return
     required = default is inspect.Parameter.empty
     if type(None) in typing.get_args(hint):  # an option that may be left out
         hint = next(item for item in typing.get_args(hint) if item is not type(None))
@@ -103,10 +112,22 @@ def _add_option(parser: argparse.ArgumentParser, key: str, hint: typing.Any, def
 def _load(text: str) -> typing.Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"step: not valid JSON ({error}); the workflow writes it, see 'snakemake -n -p'") from None
 
 
+def _is_output(key: str) -> bool:
+    return key.startswith("output")
+
+
+def _inputs(values: dict[str, typing.Any]) -> list[Path]:
+    given = [path for key, value in values.items() if not (_is_output(key) or key == "work") for path in _paths(value)]
+    step = values.get("step")
+    return given + (_paths([Path(name) for name in step.files()]) if step is not None else [])
+
+
 def _paths(value: typing.Any) -> list[Path]:
+    """The files among the values of an argument; the numbers of an XDMF file lie in the HDF5 file of its name."""
     items = value if isinstance(value, list) else [value]
-    return [item for item in items if isinstance(item, Path) and item.is_file()]
+    found = [item for item in items if isinstance(item, Path) and item.is_file()]
+    return found + [heavy for path in found if path.suffix == ".xdmf" and (heavy := path.with_suffix(".h5")).is_file()]

@@ -6,6 +6,10 @@ class EcmpipeError(Exception):
 
     exit_code = 1
 
+    def __str__(self) -> str:
+        """What a file put into the message must not steer a terminal."""
+        return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in super().__str__())
+
 
 class SettingsError(EcmpipeError):
     """A key of the settings, of the parameters or of an input file is wrong; nothing was started."""

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "ecmpipe").rglob("*.py"))
 STAGES = ("dft", "md", "hyperelastic", "fem", "report")
 LAYER = (
-    {"errors": 0, "units": 0, "cards": 1, "settings": 1, "provenance": 2, "laws": 2, "engines": 2}
+    {"errors": 0, "units": 0, "cards": 1, "settings": 1, "deadline": 1, "provenance": 2, "laws": 2, "engines": 2}
     | dict.fromkeys(STAGES, 3)
     | {"verify": 4}
 )

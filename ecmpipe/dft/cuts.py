@@ -20,6 +20,8 @@ from ecmpipe.dft.structures import build_crystal, build_supercell, neutral_charg
 from ecmpipe.errors import SettingsError
 from ecmpipe.settings.dft import Cut, OrderingRules, SlabsStep, slab_name
 
+LARGEST_SLAB = 1_000  # sites; cutting them takes seconds
+
 
 @dataclass(frozen=True)
 class CutCell:
@@ -131,6 +133,10 @@ def _charges_by_label(cut: CutCell, rules: OrderingRules) -> dict[str, float]:
 
 def _slab(step: SlabsStep, cut: CutCell, layers: int) -> Slab:
     rules = step.cut.rules
+    (a, b), (c, d) = step.in_plane
+    atoms = len(cut.cell.species) * layers * abs(a * d - b * c)
+    if atoms > LARGEST_SLAB:
+        raise SettingsError(f"slab: {layers} layers with in_plane {step.in_plane} are {atoms} atoms, more than {LARGEST_SLAB}: take fewer")
     ranked, number = terminations(cut, rules, step.cut.intact, layers, step.in_plane, step.vacuum)
     slab, labels, dipole, symmetric = ranked[0]
     if cut.decorate:

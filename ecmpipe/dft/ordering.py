@@ -45,7 +45,7 @@ def arrangements(sites: int, counts: Mapping[str, int]) -> list[tuple[str, ...]]
     for count in wanted.values():
         number //= math.factorial(count)
     if number > LARGEST_LIST:
-        raise SettingsError(f"sites: {number} arrangements of {dict(wanted)}, more than {LARGEST_LIST}: take a smaller supercell")
+        raise SettingsError(f"sites: more than {LARGEST_LIST} arrangements of {dict(wanted)}: take a smaller supercell")
     found: list[tuple[str, ...]] = []
     majority = max(wanted, key=lambda species: wanted[species])
     minor = [(species, count) for species, count in wanted.items() if species != majority]

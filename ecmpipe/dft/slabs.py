@@ -101,12 +101,12 @@ def cut_slabs(cell: Structure, miller: np.ndarray, layers: int, in_plane: Sequen
 def _fill(site: int, place: np.ndarray, base: np.ndarray, vectors: tuple, copies: int, lattice: np.ndarray) -> list[tuple[int, list[int]]]:
     """The ``copies`` of one site of one layer inside the in-plane cell a, b."""
     a, b, first, second = vectors
-    frame = np.array([a @ lattice, b @ lattice])
+    shares = np.linalg.pinv(np.array([a @ lattice, b @ lattice]).T)  # of a and b in a vector
     found: dict[tuple, list[int]] = {}
     reach = 2 * copies + 2
     for p, q in itertools.product(range(-reach, reach + 1), repeat=2):
         image = base + p * first + q * second
-        inside = np.linalg.lstsq(frame.T, (place + image) @ lattice, rcond=None)[0]
+        inside = shares @ ((place + image) @ lattice)
         image = image - math.floor(inside[0] + 1e-6) * a - math.floor(inside[1] + 1e-6) * b
         found.setdefault(tuple(image.tolist()), image.tolist())
         if len(found) == copies:

@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
-from pymatgen.core import Lattice, Structure
+from pydantic import AfterValidator, Field
+from pymatgen.core import Element, Lattice, Structure
 
 from ecmpipe.cards import write_card
 from ecmpipe.dft.ordering import EMPTY, Ordering, order
@@ -17,7 +17,14 @@ from ecmpipe.settings.base import Model, Number, read_yaml, validate
 from ecmpipe.settings.dft import OrderingRules, StructuresStep
 from ecmpipe.settings.dft_runs import ordering_names
 
-Triple = Annotated[list[Number], Field(min_length=3, max_length=3)]
+NEAREST = 0.5  # A; partly filled sites may be near, equal ones stand twice
+Place = Annotated[list[Annotated[Number, Field(ge=-2, le=2)]], Field(min_length=3, max_length=3)]  # fractional
+
+
+def _element(symbol: str) -> str:
+    if not Element.is_valid_symbol(symbol):
+        raise ValueError("no element has this symbol; write one, without charge")
+    return symbol
 
 
 class CrystalLattice(Model):
@@ -31,8 +38,8 @@ class CrystalSite(Model):
     """One site of the asymmetric unit."""
 
     label: str
-    species: str
-    position: Triple
+    species: Annotated[str, AfterValidator(_element)]
+    position: Place
 
 
 class Crystal(Model):
@@ -58,9 +65,14 @@ def build_crystal(crystal: Crystal) -> Structure:
     places = [site.position for site in crystal.sites]
     labels = {"label": [site.label for site in crystal.sites]}
     try:
-        return Structure.from_spacegroup(crystal.space_group, lattice, species, places, site_properties=labels)
+        structure = Structure.from_spacegroup(crystal.space_group, lattice, species, places, site_properties=labels)
     except ValueError as error:
         raise SettingsError(f"crystal of {crystal.formula}: {error}; check space group, cell and species") from None
+    if not structure.is_valid(NEAREST):
+        raise SettingsError(
+            f"crystal of {crystal.formula}: two sites lie within {NEAREST} A of each other; check positions and space group"
+        )
+    return structure
 
 
 def build_structures(step: StructuresStep, *, material: str, crystal: Path, output: Path) -> dict[str, Any]:

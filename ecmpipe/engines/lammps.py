@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ecmpipe.cards import write_json
+from ecmpipe.deadline import Deadline
 from ecmpipe.engines.lammps_launch import Launcher, Module, Program
 from ecmpipe.errors import EngineError
 from ecmpipe.provenance import hash_file
@@ -81,8 +82,10 @@ def force_field_file(name: str) -> Path:
     return path
 
 
-def run_deck(deck: Deck, start: Path, work: Path, identity: str, command: list[str] | None = None) -> dict[str, Any]:
-    """Run what is left of ``deck`` in ``work`` and return facts about the engine.
+def run_deck(
+    deck: Deck, start: Path, work: Path, identity: str, command: list[str] | None = None, deadline: Deadline | None = None
+) -> dict[str, Any]:
+    """Run what is left of ``deck`` in ``work`` and return facts about the engine; between two chunks it ends where the ``deadline`` wants.
 
     ``identity`` is the hash of everything the results depend on; a folder of another identity is emptied and begun anew. ``command``
     starts LAMMPS as a program (``["srun", "lmp"]``); without it the ``lammps`` module runs in a child process.
@@ -112,6 +115,8 @@ def run_deck(deck: Deck, start: Path, work: Path, identity: str, command: list[s
             record = {"done": number + 1, "identity": identity, "left": left, "facts": facts | {"divided time steps": divided}}
             write_json(work / STATE, record)
             watch.tell(number, end)
+            if deadline is not None and not deadline.lap() and record["done"] < len(deck.chunks):
+                raise EngineError(f"{work}: chunk {record['done']} of {len(deck.chunks)} is done; {deadline.words}")
     return record["facts"]
 
 

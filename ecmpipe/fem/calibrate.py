@@ -75,15 +75,17 @@ def calibrate(
 
 
 def onset_of(model: Model) -> float:
-    """Throughput of the first step whose crack field on the interface reaches the onset; that of the end where none does."""
+    """Throughput at which the crack begins; that of the end where none does."""
     record = Record()
 
     def accepted(before: State, after: State, record: Record, counts: dict[str, int]) -> None:
         record.rows.append([0.0] * len(COLUMNS))  # counted only
-        if model.interface_crack(after).max() >= model.settings.fracture.onset:
+        record.onset = model.onset(before, after)
+        if record.onset:
             record.reason = "onset"
 
-    return run_protocol(model, model.start(), record, accepted).throughput
+    end = run_protocol(model, model.start(), record, accepted).throughput
+    return record.onset[0] if record.onset else end
 
 
 def find(onset: Callable[[float], float], start: float, wanted: float) -> float:
@@ -91,7 +93,7 @@ def find(onset: Callable[[float], float], start: float, wanted: float) -> float:
     low, high = -math.inf, math.inf
     value, here, found = start, math.log(start), onset(start)
     before, stride = None, math.log(FIRST)
-    for _ in range(MOST):
+    for _ in range(MOST - 1):
         if abs(found - wanted) <= CLOSE:
             return value
         low, high = (max(low, here), high) if found < wanted else (low, min(high, here))
@@ -105,6 +107,8 @@ def find(onset: Callable[[float], float], start: float, wanted: float) -> float:
             ahead = 0.5 * (low + high)
         before, here, value = (here, found), ahead, math.exp(ahead)
         found = onset(value)
+    if abs(found - wanted) <= CLOSE:
+        return value
     raise ConvergenceError(
         f"fem-calibrate: no toughness within {MOST} trials puts the onset at Q = {wanted:g} "
         f"(the last, {value:.4g} J/m2, at {found:.4f}); start nearer "

@@ -23,6 +23,10 @@ from ecmpipe.units import FARADAY
 FULL = 1e-12  # Li content this near to 0 or 1 is empty or full
 
 
+WORSE = 2.0  # growth of the residual that a Newton step may cost
+SMALLEST_SHARE = 1 / 32  # of a Newton step
+
+
 @dataclass(frozen=True)
 class Chemistry:
     """Numbers of S.1-S.18 in SI units, named as in ``parameters.json``."""
@@ -150,20 +154,27 @@ class Electrochemistry:
         scale = max(abs(current), self.reference) * self.cell.width / FARADAY
         charge = before
         best = last = np.inf
+        kept, update, share = charge, None, 1.0
         for _ in range(most):
             residual, data = self._assemble(charge, before, step, current, open_to, contact)
             error = float(np.linalg.norm(residual)) / scale
             if error <= tolerance or (error >= 0.5 * best and error <= 100 * tolerance):  # the second: rounding is reached
                 return self._finish(charge, before, step)
             best = min(best, error)
+            self.newton_steps += 1
+            if update is not None and not error <= WORSE * last and share > SMALLEST_SHARE:
+                # too far along the step: a half of it, never a stale factor's word against the residual
+                share *= 0.5
+                charge = self._move(kept, share * update)
+                continue
             if not np.isfinite(error):
                 break
-            self.newton_steps += 1
             if self.factor is None or error > 0.2 * last:
                 self.factor = factorise(self.pattern.matrix(data))
                 self.factorisations += 1
-            last = error
-            charge = self._move(charge, self.factor.solve(-residual))
+            last, share = error, 1.0
+            kept, update = charge, self.factor.solve(-residual)
+            charge = self._move(kept, update)
         raise ConvergenceError(f"electrochemistry: residual {error:.1e} after {most} Newton steps, {tolerance:.1e} wanted")
 
     def _move(self, charge: Charge, update: np.ndarray) -> Charge:

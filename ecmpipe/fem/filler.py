@@ -2,7 +2,8 @@
 
 Linear triangles lock when the bulk modulus is large (+21 % at nu = 0.499), so the two triangles of a cell share one
 volume ratio, the mean of theirs. The energy then is a function of that mean, and force and tangent are its exact
-derivatives. A crack degrades the isochoric energy and the volumetric energy of expansion, never that of compression.
+derivatives. A crack is driven by, and degrades, the energy of pairs that are drawn; where their volume has shrunk the caller
+gives g = 1.
 """
 
 from __future__ import annotations
@@ -62,8 +63,9 @@ def mooney_rivlin_patches(triangles, gradients, areas, c10, c01, kappa, g, u, sl
             j = jac[half]
             w_i = c10 * j ** (-2 / 3) + c01 * j ** (-4 / 3)
             w_j = -2 / 3 * c10 * (square + 1) * j ** (-5 / 3) + c01 * (2 / 3 * j ** (-1 / 3) - 4 / 3 * square * j ** (-7 / 3))
-            psi[e] = c10 * ((square + 1) * j ** (-2 / 3) - 3) + c01 * ((j * j + square) * j ** (-4 / 3) - 3)
-            if mean > 1:
+            psi[e] = 0.0
+            if mean > 1:  # what is pressed together drives no crack
+                psi[e] = c10 * ((square + 1) * j ** (-2 / 3) - 3) + c01 * ((j * j + square) * j ** (-4 / 3) - 3)
                 psi[e] += 0.5 * kappa * (mean - 1) ** 2
             first[half] = g[e] * (2 * w_i * f[half] + w_j * cof[half]) + pressure * cof[half]
             for r in range(6):

@@ -34,8 +34,11 @@ class Gate:
         return by_crack if self.kind == "d_only" else by_crack * smoothstep(opening / self.opening_scale)
 
     def diffusion(self, cell: Cell, d: np.ndarray, opening: np.ndarray) -> np.ndarray:
-        """g_D (t,): 1 outside the band, down to its floor in an open crack; ``opening`` of the interface nodes."""
+        """g_D (t,): down to its floor in an open crack of the band, 1 outside; ``opening`` of the interface nodes."""
         factor = np.ones(len(cell.triangles))
+        if self.kind == "paper":  # a crack anywhere is in the way
+            factor = 1 - self.blocked(d[cell.triangles].mean(axis=1), opening)
+            return self.floor_diffusion + (1 - self.floor_diffusion) * factor
         band = cell.reach.triangles
         blocked = self.blocked(d[cell.triangles[band]].mean(axis=1), cell.reach.at(opening))
         factor[band] = self.floor_diffusion + (1 - self.floor_diffusion) * (1 - blocked)

@@ -71,8 +71,9 @@ def support_of(cell: Cell, top: TopSettings) -> Support:
     above = 2 * cell.top + 1
     if top.hold == "clamped":
         return Support.holding(len(cell.nodes), np.concatenate([held, above]))
-    support = Support.holding(len(cell.nodes), held, above if top.hold == "platen" else NOTHING)
-    np.subtract.at(support.load, support.number[above], top.pressure * cell.top_length)
+    support = Support.holding(len(cell.nodes), held, np.setdiff1d(above, held) if top.hold == "platen" else NOTHING)
+    free = support.number[above] >= 0  # a corner may be held by another boundary
+    np.subtract.at(support.load, support.number[above[free]], top.pressure * cell.top_length[free])
     return support
 
 
@@ -181,6 +182,24 @@ class Mechanics:
         self.reaction = force
         return np.bincount(self.target, force[self.kept], minlength=self.pattern.size) - self.support.load, data, psi
 
+    def closed(self, u: np.ndarray, g: np.ndarray) -> np.ndarray:
+        """``g`` (t,) with 1 in the pairs of the filler that are pressed together at ``u``: a closed crack in it carries what it carried."""
+        if not len(self.filler.chosen):
+            return g
+        ratio = self._mean_ratio(u)
+        shut = self.filler.chosen[ratio <= 1]
+        g = g.copy()
+        g[shut] = 1.0
+        return g
+
+    def _mean_ratio(self, u: np.ndarray) -> np.ndarray:
+        """Volume ratio of each filler triangle's pair."""
+        group = self.filler
+        grad = np.einsum("tai,taj->tij", u.reshape(-1, 2)[group.triangles], group.gradients)
+        ratio = (1 + grad[:, 0, 0]) * (1 + grad[:, 1, 1]) - grad[:, 0, 1] * grad[:, 1, 0]
+        areas = group.areas.reshape(-1, 2)
+        return np.repeat((ratio.reshape(-1, 2) * areas).sum(axis=1) / areas.sum(axis=1), 2)
+
     def load_scale(self, chem: np.ndarray) -> float:
         """The norm (N/m) of the chemical load and of what presses, which a residual must be small against."""
         pull = (3 * self.lam + 2 * self.mu) * chem * self.mesh.areas
@@ -242,11 +261,17 @@ class Mechanics:
         square = exx**2 + eyy**2 + chem**2 + 0.5 * gxy**2
         intact = 0.5 * self.lam * (exx + eyy - chem) ** 2 + self.mu * square
         if len(self.filler.chosen):
-            inside = self.filler.chosen
-            ratio = (1 + grad[inside, 0, 0]) * (1 + grad[inside, 1, 1]) - grad[inside, 0, 1] * grad[inside, 1, 0]
-            mean = np.repeat((ratio * self.filler.areas).reshape(-1, 2).sum(axis=1) / self.filler.areas.reshape(-1, 2).sum(axis=1), 2)
-            intact[inside] = psi[inside] + 0.5 * self.rubber.kappa * np.minimum(mean - 1, 0) ** 2
+            inside, mean = self.filler.chosen, self._mean_ratio(u)
+            intact[inside] = psi[inside] + np.where(
+                mean <= 1, 0.5 * self.rubber.kappa * (mean - 1) ** 2 + self._isochoric(grad[inside]), 0.0
+            )
         return float(mesh.areas @ (intact - (1 - g) * psi))
+
+    def _isochoric(self, grad: np.ndarray) -> np.ndarray:
+        """C10 (J1 - 3) + C01 (J2 - 3) of S.37 in plane strain, for the displacement gradients (k, 2, 2)."""
+        f = grad + np.eye(2)
+        square, j = (f**2).sum(axis=(1, 2)), np.linalg.det(f)
+        return self.rubber.c10 * ((square + 1) * j ** (-2 / 3) - 3) + self.rubber.c01 * ((j**2 + square) * j ** (-4 / 3) - 3)
 
     def normal_strain(self, u: np.ndarray, chem: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of ``chosen`` triangles: the intact stress s_nn over M = lambda + 2 mu, and the total strain across, both along the normals."""

@@ -100,7 +100,7 @@ class Model:
 
     def start(self) -> State:
         """The cell at rest, without chemical strain, under what presses on it."""
-        cell = self.cell
+        cell, (u, history) = self.cell, self._pressed()
         return State(
             time=0.0,
             throughput=0.0,
@@ -108,23 +108,23 @@ class Model:
             phase=0.0,
             phase_time=0.0,
             charge=self.chemistry.rest(self.numbers["starting_lithium_content"]),
-            u=self._pressed(),
+            u=u,
             d=np.zeros(len(cell.nodes)),
-            history=np.zeros(len(cell.triangles)),
+            history=history,
             opening=np.zeros(len(cell.interface)),
             contact=np.ones(len(cell.interface)),
         )
 
-    def _pressed(self) -> np.ndarray:
+    def _pressed(self) -> tuple[np.ndarray, np.ndarray]:
         u, solver = np.zeros(2 * len(self.cell.nodes)), self.settings.solver
         if not self.mechanics.support.load.any():
-            return u
+            return u, np.zeros(len(self.cell.triangles))
         whole, nothing = np.ones(len(self.cell.triangles)), np.zeros(len(self.cell.triangles))
         scale = self.mechanics.load_scale(nothing)
         for _ in range(solver.most_newton):
             forces = self.mechanics.evaluate(u, whole, nothing)
             if np.linalg.norm(forces[0]) < 1e-3 * solver.force_tolerance * scale:
-                return u
+                return u, forces[2]
             u, _ = self.mechanics.newton(u, forces, whole, nothing, solver.linear_tolerance)
         raise ConvergenceError(
             f"the pressure of the top was not taken up within {solver.most_newton} Newton steps; lower fem.top.'pressure [Pa]'"
@@ -138,6 +138,10 @@ class Model:
     def rate(self, phase: PhaseSettings) -> float:
         """C-rate (1/h), positive on charge, negative on discharge."""
         return SIGN[phase.do] * (phase.rate or self.c_rate)
+
+    def pace(self, phase: PhaseSettings) -> float:
+        """C-rate (1/h) that steps and the crack's viscosity are scaled with: that of the current, at rest that of the case."""
+        return abs(self.rate(phase)) or self.c_rate
 
     def current(self, phase: PhaseSettings) -> float:
         """Mean current density at the interface (A/m2)."""
@@ -181,9 +185,9 @@ class Model:
         strain[inside] = chemical_strain(self.volume(content), self.volume_start)
         return strain
 
-    def degradation(self, d: np.ndarray) -> np.ndarray:
+    def degradation(self, state: State) -> np.ndarray:
         """g (t,) of S.26."""
-        return self.crack.degradation(d, self.residual_stiffness)
+        return self.mechanics.closed(state.u, self.crack.degradation(state.d, self.residual_stiffness))
 
     def opening(self, u: np.ndarray, g: np.ndarray, chem: np.ndarray) -> np.ndarray:
         """Normal inelastic opening (m) of the interface nodes: what opened in the band around each, over its length."""
@@ -195,18 +199,33 @@ class Model:
         """Share of the interface that still carries current."""
         return min(1.0, float(state.contact @ self.cell.interface_length) / self.cell.width)  # rounding may pass 1
 
+    def separation(self, state: State) -> np.ndarray:
+        """At each interface node, 1 where the crack counts as begun: d over its onset; of PF-CZM, whose d is no traction, the opening over
+        w_c = 2 G_c/f_t, where the traction ends."""
+        if self.settings.fracture.model == "PF-CZM":
+            return state.opening / self.opening_scale
+        return self.interface_crack(state) / self.settings.fracture.onset
+
+    def onset(self, before: State, after: State) -> tuple[float, float] | None:
+        """Throughput and time at which the crack begins anywhere on the interface, linear within the step; None where it does not in it."""
+        low, high = (float(self.separation(state).max()) for state in (before, after))
+        if not low < 1 <= high:
+            return None
+        share = (1 - low) / (high - low)
+        return tuple(a + share * (b - a) for a, b in ((before.throughput, after.throughput), (before.time, after.time)))
+
     def interface_crack(self, state: State) -> np.ndarray:
         """d along the interface, the largest across the band at each node."""
         return self.cell.across(state.d)
 
     def interface_traction(self, state: State) -> float:
         """Mean normal stress (Pa) that the cathode surface carries, from the row of cathode elements below it."""
-        chem, g = self.chemical_strain(state.charge), self.degradation(state.d)
+        chem, g = self.chemical_strain(state.charge), self.degradation(state)
         return self.mechanics.normal_stress(state.u, g, chem, self.under_surface)
 
     def energies(self, state: State) -> tuple[float, float]:
         """Elastic and crack energy (J/m) of Pi (S.28, S.29)."""
-        chem, g = self.chemical_strain(state.charge), self.degradation(state.d)
+        chem, g = self.chemical_strain(state.charge), self.degradation(state)
         return self.mechanics.energy(state.u, g, chem), self.crack.surface_energy(state.d)
 
     def powers(self, before: State, after: State, seconds: float) -> tuple[float, float, float]:
@@ -217,7 +236,7 @@ class Model:
         work = self.mechanics.work_of_load(before.u, after.u)
         ends, lent = [], np.zeros(len(self.cell.triangles))
         for state in (before, after):
-            chem, g = self.chemical_strain(state.charge), self.degradation(state.d)
+            chem, g = self.chemical_strain(state.charge), self.degradation(state)
             up, down = (self.mechanics.energy(state.u, g, chem + sign * change) for sign in (0.5, -0.5))
             work += 0.5 * (up - down)
             lent += 0.5 * (state.history - self.mechanics.evaluate(state.u, g, chem, 0)[2])

@@ -129,14 +129,13 @@ def cut_off_row(last: list[float], cut_off: float, contact: float) -> list[float
 
 
 def reason_for_frame(model: Model, before: State, after: State, record: Record) -> str:
-    """Why ``after`` deserves a frame (mark, onset, propagation, charge, end), or nothing."""
+    """Why ``after`` deserves a frame (mark, propagation, charge, end), or nothing; the onset has one of its own."""
     if record.reason:
         return "end"
     if after.phase != before.phase:
         return f"end of {model.protocol[int(before.phase)].do}"
-    if record.onset is not None and record.onset[0] == after.throughput:
-        return "onset"
-    if any(abs(after.throughput - mark) < 1e-9 for mark in model.settings.time.marks):
+    advanced = after.throughput > before.throughput
+    if advanced and any(abs(after.throughput - mark) < 1e-9 for mark in model.settings.time.marks):
         return "mark"
     if len(record.frames) >= model.settings.solver.most_frames - 1:
         return ""
@@ -220,10 +219,13 @@ def summarise(model: Model, record: Record, numbers: dict) -> FemSummaryCard:
     """The headline numbers and the choices they depend on."""
     table = pd.DataFrame(record.rows, columns=list(COLUMNS))
     fracture, toughness = model.settings.fracture, numbers["interface_toughness"]
-    onset = table[table["Throughput Q [1]"] == record.onset[0]].iloc[0] if record.onset else None
-    carried = table["Contact fraction that carried this step [1]"]
-    whole = table[carried > 0.99]["Overpotential [V]"].tail(1)
-    throughput, eta = table["Throughput Q [1]"].to_numpy(), table["Overpotential [V]"].to_numpy()
+    onset = table[table["Time [s]"] >= record.onset[1]].iloc[0] if record.onset else None
+    first = table[table["Phase of the protocol [1]"] == 0]
+    first = first[~first["Time [s]"].duplicated()]  # without the row at the cut-off
+    on_floor = (table["Contact fraction that carried this step [1]"] < model.gate.floor_contact).to_numpy()
+    carried = first["Contact fraction that carried this step [1]"]
+    whole = first[carried > 0.99]["Overpotential [V]"].tail(1)
+    throughput, eta = first["Throughput Q [1]"].to_numpy(), first["Overpotential [V]"].to_numpy()
     details = {
         "engine": "ecmpipe.fem (numba kernels, SuperLU)",
         "model": fracture.model,
@@ -253,12 +255,14 @@ def summarise(model: Model, record: Record, numbers: dict) -> FemSummaryCard:
         "partial contact steps [1]": int(((table["Contact fraction [1]"] > 0.05) & (table["Contact fraction [1]"] < 0.95)).sum()),
         "Li content at interface at onset [1]": None if onset is None else float(onset["Li content at interface x [1]"]),
         "overpotential at full contact [V]": float(whole.iloc[0]) if len(whole) else None,
-        "throughput at half contact [1]": first_crossing(throughput, -table["Contact fraction [1]"].to_numpy(), -0.5),
+        "throughput at half contact [1]": first_crossing(throughput, -first["Contact fraction [1]"].to_numpy(), -0.5),
         # a jump passes through no half
         "overpotential at half contact [V]": first_crossing(eta, -carried.to_numpy(), -0.5) if carried.between(0.2, 0.8).any() else None,
         "overpotential at onset [V]": None if onset is None else float(onset["Overpotential [V]"]),
-        "throughput at d = 0.5 [1]": first_crossing(throughput, table["Largest crack field on the interface d [1]"].to_numpy(), 0.5),
+        "throughput at d = 0.5 [1]": first_crossing(throughput, first["Largest crack field on the interface d [1]"].to_numpy(), 0.5),
         "throughput at 20 mV above full contact [1]": first_crossing(throughput, eta, float(whole.iloc[0]) + 0.02) if len(whole) else None,
+        # a current that no contact carries is the floor's, an assumption
+        "throughput on the floor [1]": float(np.diff(table["Throughput Q [1]"], prepend=0.0)[on_floor].sum()),
         "largest energy imbalance [1]": float(table["Energy imbalance [1]"].abs().max()),
         "largest current imbalance [1]": float(table["Current imbalance [1]"].max()),
         "largest interface traction [Pa]": float(table["Interface traction [Pa]"].max()),

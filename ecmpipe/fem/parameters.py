@@ -121,6 +121,8 @@ def _filler(filler: str, cards: list[Path]) -> dict[str, Sourced]:
         raise CardError(f"{cards[0]}: C10 + C01 = {card.c10 + card.c01:g} Pa makes an unstable filler; check the fit")
     source = f"hyperelastic/{filler}: S.37 at {card.strain_rate:g} s-1 ({card.engine})"
     values = {"filler_c10": ("C10 [Pa]", card.c10), "filler_c01": ("C01 [Pa]", card.c01), "filler_kappa": ("kappa [Pa]", card.kappa)}
+    if missing := [key for key, _ in values.values() if key not in card.errors]:
+        raise CardError(f"{cards[0]}: 'Standard errors' lacks {missing}; delete the file and rerun hyperelastic-fit")
     return {
         name: Sourced(value=value, unit="Pa", label="computed", source=f"{source}, standard error {card.errors[key]:.2g} Pa")
         for name, (key, value) in values.items()

@@ -12,14 +12,20 @@ from pathlib import Path
 import numpy as np
 
 from ecmpipe.cards import FemParametersCard, read_card, read_curve, write_card
+from ecmpipe.deadline import Deadline
 from ecmpipe.errors import CardError, ConvergenceError, SettingsError
 from ecmpipe.fem.model import Model
 from ecmpipe.fem.output import frame_of, history_row, reason_for_frame, summarise, write_fields, write_history
 from ecmpipe.fem.staggered import run_protocol
 from ecmpipe.fem.state import Record, State, load, save
 from ecmpipe.fem.tables import Table
-from ecmpipe.settings.fem import NO_FILLER, RunStep
+from ecmpipe.settings.fem import NO_FILLER, FemParameters, RunStep
 
+MADE = (  # by fem-parameters from the cards
+    "site_density",
+    "lithium_in_electrolyte",
+    *(f"{name}_{side}" for name in ("youngs_modulus", "poisson_ratio", "toughness") for side in ("cathode", "electrolyte")),
+)
 LI_CONTENT, VOLUME, POTENTIAL = "Li content x [1]", "Volume [m3]", "Equilibrium potential [V]"
 
 
@@ -34,14 +40,17 @@ def run_case(
     output_fields: Path,
     output_summary: Path,
     work: Path,
+    runtime: float | None = None,
 ) -> dict:
-    """Take one cell through its protocol at ``c_rate`` (1/h); ``work`` keeps the checkpoint.
+    """Take one cell through its protocol at ``c_rate`` (1/h); ``work`` keeps the checkpoint. ``runtime``: minutes that the job may take.
 
     A finished checkpoint of the same input is not computed again, an unfinished one is taken up, another one is ignored.
     """
     if not c_rate > 0:
         raise SettingsError(f"c-rate: {c_rate:g} is not accepted: a charge needs a rate above 0 1/h")
     numbers = read_card(FemParametersCard, parameters).numbers
+    if missing := sorted({*FemParameters.model_fields, *MADE} - set(numbers)):
+        raise CardError(f"{parameters}: lacks {', '.join(missing)}; rerun fem-parameters")
     if (filler != NO_FILLER) != ("filler_c10" in numbers):
         raise CardError(f"{parameters}: does not belong to the filler '{filler}'; rerun fem-parameters")
     potential, volume = read_tables(delithiation)
@@ -50,7 +59,7 @@ def run_case(
     checkpoint = work / "checkpoint.npz"
     state, record = load(checkpoint, key) or (model.start(), Record())
     if not record.reason:
-        state = _go(model, state, record, checkpoint, key, f"{filler} {c_rate:g}C")
+        state = _go(model, state, record, checkpoint, key, f"{filler} {c_rate:g}C", Deadline(runtime))
     if not record.rows:
         raise ConvergenceError(
             f"fem-run {filler} {c_rate:g}C: no step was accepted ({record.reason}); see {parameters} and the fem settings"
@@ -84,7 +93,7 @@ def _key(step: RunStep, filler: str, c_rate: float, *files: Path) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _go(model: Model, state: State, record: Record, checkpoint: Path, key: str, name: str) -> State:
+def _go(model: Model, state: State, record: Record, checkpoint: Path, key: str, name: str, deadline: Deadline) -> State:
     rest = model.start()
     start = model.chemistry.lithium(rest.charge), model.energies(rest)[0]
     began = time.process_time() - record.cpu
@@ -100,19 +109,22 @@ def _go(model: Model, state: State, record: Record, checkpoint: Path, key: str, 
         record.viscous += viscous
         record.lent += lent
         record.rows.append(history_row(model, before, after, record, start, counts))
-        if record.onset is None and model.interface_crack(after).max() >= model.settings.fracture.onset:
-            record.onset = (after.throughput, after.time)
-            print(f"fem-run {name}: onset at Q = {after.throughput:.4f}, t = {after.time:.1f} s", file=sys.stderr, flush=True)
-        what = reason_for_frame(model, before, after, record)
+        began_here = record.onset is None and model.onset(before, after)
+        if began_here:
+            record.onset = began_here
+            print(f"fem-run {name}: onset at Q = {began_here[0]:.4f}, t = {began_here[1]:.1f} s", file=sys.stderr, flush=True)
+        what = "onset" if began_here and not record.reason else reason_for_frame(model, before, after, record)
         if what:
             record.frames.append(frame_of(model, after, what))
         number = len(record.rows)
         if number % 10 == 0:
             _progress(name, number, after, record)
-        if stop.asked or number % model.settings.solver.checkpoint_every == 0:
+        out_of_time = not deadline.lap() and not record.reason
+        if stop.asked or out_of_time or number % model.settings.solver.checkpoint_every == 0:
             save(checkpoint, key, after, record)
-        if stop.asked:
-            raise ConvergenceError(f"fem-run {name}: stopped by a signal at Q = {after.throughput:.4f}; run it again to go on from there")
+        if stop.asked or out_of_time:
+            why = deadline.words if out_of_time else "stopped by a signal; run it again to go on from there"
+            raise ConvergenceError(f"fem-run {name}: Q = {after.throughput:.4f}; {why}")
 
     with stop:
         state = run_protocol(model, state, record, accepted)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 import meshio
 import numpy as np
 
 from ecmpipe.errors import SettingsError
-from ecmpipe.fem.mesh import BACKING, CATHODE, ELECTROLYTE, FILLER, LAYERS, Cell, make_cell
+from ecmpipe.fem.mesh import BACKING, CATHODE, ELECTROLYTE, FILLER, LAYERS, Cell, make_cell, triangle_gradients
 from ecmpipe.settings.fem import FileGeometry, Geometry, LayeredGeometry, ParticleGeometry
+
+MOST_LINES = 100_000  # of a grid, in one direction
+MOST_CELLS = 2_000_000  # of a grid, two triangles each
 
 
 def build_cell(geometry: Geometry, ell: float, filler_ratio: float) -> Cell:
@@ -25,21 +30,31 @@ def build_cell(geometry: Geometry, ell: float, filler_ratio: float) -> Cell:
 def graded(length: float, first: float, growth: float, largest: float) -> np.ndarray:
     """Positions from 0 to ``length``: heights start near ``first``, grow by ``growth``, stay below ``largest``."""
     heights: list[float] = []
-    height = first
-    while sum(heights) < length * (1 - 1e-12):
+    height, total = first, 0.0
+    while total < length * (1 - 1e-12):
         height = min(height * growth, largest)
         heights.append(height)
+        total += height
+        _refuse_more(len(heights), MOST_LINES, "lines")
     steps = np.array(heights)
     return np.concatenate([[0.0], np.cumsum(steps * (length / steps.sum()))])
 
 
 def uniform(length: float, size: float) -> np.ndarray:
     """Positions from 0 to ``length`` in equal parts no larger than ``size``."""
+    _refuse_more(length / size, MOST_LINES, "lines")
     return np.linspace(0, length, max(1, int(np.ceil(length / size - 1e-9))) + 1)
 
 
+def _refuse_more(count: float, most: int, what: str) -> None:
+    if count > most:
+        raise SettingsError(
+            f"geometry: the mesh needs more than {most} {what}; take larger elements, a longer length scale or a smaller body"
+        )
+
+
 def layered_cell(geometry: LayeredGeometry, band: float, size: float, filler: float) -> Cell:
-    """Collector at y = 0, cathode, electrolyte, lithium; x = 0 is a symmetry plane, the right side free.
+    """Collector at y = 0, where nothing moves, cathode, electrolyte, lithium; x = 0 is a symmetry plane, the right side free.
 
     The filler of thickness ``filler`` (m) lies between the two, where it carries the ions, or ``behind`` the lithium, where it does not
     and the top presses on it.
@@ -69,7 +84,7 @@ def layered_cell(geometry: LayeredGeometry, band: float, size: float, filler: fl
         layer,
         anode=at(int(np.argmin(np.abs(y - lithium)))),
         top=at(len(y) - 1),
-        fixed_x=np.arange(len(y)),
+        fixed_x=np.union1d(np.arange(len(y)), np.arange(len(x)) * len(y)),
         fixed_y=np.arange(len(x)) * len(y),
         band=band,
         pairs=np.flatnonzero(np.isin(layer, (FILLER, BACKING))).reshape(-1, 2),
@@ -89,6 +104,7 @@ def tensor_mesh(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
 
     Right angles keep the phase-field matrix an M-matrix; the diagonals alternate, so that no crack direction is preferred.
     """
+    _refuse_more(len(x) * len(y), MOST_CELLS, "cells")
     grid_x, grid_y = np.meshgrid(x, y, indexing="ij")
     i, j = (index.ravel() for index in np.meshgrid(np.arange(len(x) - 1), np.arange(len(y) - 1), indexing="ij"))
     a = i * len(y) + j
@@ -118,6 +134,7 @@ def particle_cell(geometry: ParticleGeometry, band: float, size: float, shell: f
     pieces.append(radius + shell + uniform(band, size)[1:])
     rings = np.concatenate(pieces)
     beyond = graded(1.0, size / (half - outer), geometry.growth, geometry.largest_element / (half - outer))[1:]
+    _refuse_more(len(rings) * radius / size, MOST_CELLS, "cells")
     sectors = 2 * max(2, int(np.ceil(0.25 * np.pi * radius / size)))
     angle = np.linspace(0, np.pi / 2, sectors + 1)
     rays = np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -153,8 +170,32 @@ def particle_cell(geometry: ParticleGeometry, band: float, size: float, shell: f
     )
 
 
+def refuse_flat(nodes: np.ndarray, triangles: np.ndarray, where: str) -> None:
+    """Raise a `SettingsError` that begins with ``where`` unless every triangle has an area."""
+    with np.errstate(all="ignore"):
+        gradients, areas = triangle_gradients(nodes, triangles)
+    if odd := int((~(np.isfinite(gradients).all(axis=(1, 2)) & (areas != 0) & np.isfinite(areas))).sum()):
+        raise SettingsError(f"{where}: {odd} of {len(triangles)} triangles have no area, or nodes that are not finite; repair the mesh")
+
+
 SURFACES = LAYERS
 LINES = ("collector", "symmetry", "lithium", "top")
+
+
+def read_mesh(path: Path, where: str) -> meshio.Mesh:
+    """What meshio reads of ``path``; a file that is none is a `SettingsError` that begins with ``where``."""
+    try:
+        with redirect_stderr(StringIO()) as said, np.errstate(all="ignore"):
+            mesh = meshio.gmsh.read(path) if path.suffix == ".msh" else meshio.read(path)  # the latter prints what it cannot read
+        if "not closed" in said.getvalue():
+            raise ValueError("the file is cut short")
+    except SystemExit:  # meshio's way of saying that no reader took the file
+        raise SettingsError(f"{where}: meshio cannot read it; write a gmsh file (version 4.1 or 2.2) with the ending .msh") from None
+    except Exception as error:  # its readers raise whatever they stumble on
+        raise SettingsError(
+            f"{where}: meshio cannot read it ({' '.join(str(error).split())[:200]}); write a gmsh file (version 4.1 or 2.2)"
+        ) from None
+    return mesh
 
 
 def file_cell(geometry: FileGeometry, band: float) -> Cell:
@@ -162,14 +203,7 @@ def file_cell(geometry: FileGeometry, band: float) -> Cell:
     symmetry (fixed in x), lithium, and top where that is not the lithium. Raises `SettingsError` that names what is missing."""
     path = Path(geometry.file)
     where = f"fem.geometry.file {path}"
-    try:
-        mesh = meshio.gmsh.read(path) if path.suffix == ".msh" else meshio.read(path)  # the latter prints what it cannot read
-    except (OSError, meshio.ReadError, ValueError, KeyError, IndexError) as error:
-        raise SettingsError(
-            f"{where}: meshio cannot read it ({' '.join(str(error).split())}); write a gmsh file (version 4.1 or 2.2)"
-        ) from None
-    except SystemExit:  # meshio's way of saying that no reader took the file
-        raise SettingsError(f"{where}: meshio cannot read it; write a gmsh file (version 4.1 or 2.2) with the ending .msh") from None
+    mesh = read_mesh(path, where)
     names = {(int(tag), int(dimension)): name for name, (tag, dimension) in mesh.field_data.items()}
     groups: dict[tuple[str, int], list[np.ndarray]] = {}
     for block, tags in zip(mesh.cells, mesh.cell_data.get("gmsh:physical", []), strict=False):
@@ -198,13 +232,14 @@ def file_cell(geometry: FileGeometry, band: float) -> Cell:
     lines = {name: number[edges] for name, edges in lines.items()}
     if any((edges < 0).any() for edges in lines.values()):
         raise SettingsError(f"{where}: a physical line has nodes that no triangle uses; mesh lines and surfaces together")
+    refuse_flat(nodes, triangles, where)
     return make_cell(
         nodes[used],
         places.reshape(triangles.shape),
         layer,
         anode=lines["lithium"],
         top=lines.get("top", lines["lithium"]),
-        fixed_x=np.unique(lines["symmetry"]),
+        fixed_x=np.unique(np.concatenate([lines["symmetry"].ravel(), lines["collector"].ravel()])),
         fixed_y=np.unique(lines["collector"]),
         band=band,
     )

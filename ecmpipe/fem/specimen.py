@@ -12,9 +12,9 @@ import pandas as pd
 from ecmpipe.cards import whole_file, write_curve, write_json
 from ecmpipe.errors import ConvergenceError, SettingsError
 from ecmpipe.fem.mechanics import SPLITS, Mechanics, Support
-from ecmpipe.fem.mesh import Mesh
+from ecmpipe.fem.mesh import Mesh, triangle_gradients
 from ecmpipe.fem.phasefield import CrackField
-from ecmpipe.fem.shapes import tensor_mesh, uniform
+from ecmpipe.fem.shapes import read_mesh, refuse_flat, tensor_mesh, uniform
 from ecmpipe.fem.staggered import Alternation
 from ecmpipe.laws.fracture import cohesive_ratio, lame
 from ecmpipe.settings.base import read_yaml, validate
@@ -28,7 +28,10 @@ COLUMNS = ("Displacement [m]", "Force [N.m-1]", "Elastic energy [J.m-1]", "Crack
 def run_specimen(*, specimen: Path, output: Path, output_fields: Path, output_summary: Path) -> dict:
     """Draw the plate of the file ``specimen``; write force over displacement, the last fields (VTU) and a summary."""
     settings = validate(SpecimenSettings, read_yaml(specimen, "specimen"), where=str(specimen))
-    mesh, table, d, u = draw(settings)
+    try:
+        mesh, table, d, u = draw(settings)
+    except SettingsError as error:
+        raise SettingsError(f"{specimen}: {error}") from None
     write_curve(output, table)
     with whole_file(output_fields) as partial:
         shift = np.column_stack([u.reshape(-1, 2), np.zeros(len(mesh.nodes))])
@@ -121,14 +124,12 @@ def build_mesh(settings: SpecimenSettings) -> Mesh:
     geometry = settings.geometry
     if isinstance(geometry, TensorGeometry):
         return _grid(geometry)
-    try:
-        found = meshio.read(geometry.file)
-        triangles = np.concatenate([block.data for block in found.cells if block.type == "triangle"])
-    except (OSError, meshio.ReadError, ValueError, KeyError, SystemExit) as error:
-        raise SettingsError(
-            f"geometry.file {geometry.file}: meshio finds no triangles ({' '.join(str(error).split())}); check it"
-        ) from None
-    return _used(found.points[:, :2] * geometry.scale, triangles)
+    where = f"geometry.file {geometry.file}"
+    found = read_mesh(Path(geometry.file), where)
+    blocks = [block.data for block in found.cells if block.type == "triangle"]
+    if not blocks:
+        raise SettingsError(f"{where}: holds no triangles; it has {', '.join(sorted({block.type for block in found.cells})) or 'no cells'}")
+    return _used(found.points[:, :2] * geometry.scale, np.concatenate(blocks))
 
 
 def _grid(geometry: TensorGeometry) -> Mesh:
@@ -167,5 +168,10 @@ def _part(nodes: np.ndarray, triangles: np.ndarray, slit: np.ndarray) -> tuple[n
 
 
 def _used(nodes: np.ndarray, triangles: np.ndarray) -> Mesh:
+    if not len(triangles):
+        raise SettingsError("geometry: no triangle is left; cut less out of it, or check the file")
+    refuse_flat(nodes, triangles, "geometry")
+    turned = triangle_gradients(nodes, triangles)[1] < 0  # a file may have them either way round
+    triangles = np.where(turned[:, None], triangles[:, [0, 2, 1]], triangles)
     used, places = np.unique(triangles, return_inverse=True)
     return Mesh(nodes[used], places.reshape(triangles.shape))

@@ -14,7 +14,7 @@ import numpy as np
 from ecmpipe.errors import ConvergenceError
 from ecmpipe.fem.mechanics import Mechanics
 from ecmpipe.fem.model import Model
-from ecmpipe.fem.output import cut_off_row
+from ecmpipe.fem.output import cut_off_row, frame_of
 from ecmpipe.fem.phasefield import CrackField
 from ecmpipe.fem.state import Record, State
 from ecmpipe.laws.fracture import update_history
@@ -51,6 +51,8 @@ def run_protocol(model: Model, state: State, record: Record, accepted: Callable[
             elif isinstance(problem, CutOff):
                 if state.phase_time > 0:  # else the last row is of another phase, with another current
                     record.rows.append(cut_off_row(record.rows[-1], model.cut_off(phase), model.contact_fraction(state)))
+                if len(record.ends) + 1 < len(model.protocol):
+                    record.frames.append(frame_of(model, state, f"end of {phase.do}"))
                 state = next_phase(model, state, record, f"cut-off voltage {model.cut_off(phase):g} V reached within the next step")
             else:
                 record.reason = f"stopped: {problem}"
@@ -79,15 +81,14 @@ def next_phase(model: Model, state: State, record: Record, end: str) -> State:
 
 def clip(model: Model, phase: PhaseSettings, state: State) -> float:
     """The step, shortened so that the next mark, the throughput cap or the duration of the phase is met exactly."""
-    time, so_far = model.settings.time, state.phase_time * model.c_rate / SECONDS
-    ends = [so_far]
+    time, pace = model.settings.time, model.pace(phase) / SECONDS
+    so_far, ends = state.phase_time * pace, []
     if phase.duration is not None:
-        ends.append(phase.duration * model.c_rate / SECONDS)
+        ends.append(phase.duration * pace)
     if phase.do != "rest":
-        pace = abs(model.rate(phase)) / model.c_rate
-        ends.append(time.largest_throughput / pace)
+        ends.append(time.largest_throughput)
         if state.phase == 0:
-            ends += [mark / pace for mark in time.marks]
+            ends += time.marks
     ahead = [end - so_far for end in ends if end > so_far + 1e-12]
     return min(state.step, *ahead) if ahead else state.step
 
@@ -99,17 +100,21 @@ def reason_to_end(model: Model, phase: PhaseSettings, state: State) -> str:
     if phase.duration is not None and state.phase_time >= phase.duration * (1 - 1e-9):
         return f"duration {phase.duration:g} s reached"
     most = model.settings.time.largest_throughput
-    if state.phase_time * abs(model.rate(phase)) / SECONDS >= most * (1 - 1e-12):
+    if phase.do != "rest" and state.phase_time * model.pace(phase) / SECONDS >= most * (1 - 1e-12):
         return f"throughput cap {most:g} reached"
     return ""
 
 
 def attempt(model: Model, state: State, phase: PhaseSettings, length: float, *, last_resort: bool) -> tuple[State, dict[str, int]]:
-    """One step of ``length`` = t C/3600. Raises `Rejected` as soon as d grows too fast, unless it is the ``last_resort``:
-    a crack that pops in is an instability, which no shorter step tames, and is then followed to its end."""
+    """One step of ``length`` = t C/3600, C being the pace of the phase.
+
+    Raises `Rejected` as soon as d grows too fast, unless it is the ``last_resort``: a crack that pops in is an instability, which no
+    shorter step tames, and is then followed to its end.
+    """
     solver = model.settings.solver
-    seconds = length * SECONDS / model.c_rate
+    seconds = length * SECONDS / model.pace(phase)
     model.forget_factors()
+    model.crack.viscous_time = model.numbers["viscous_time"] / model.pace(phase)
     try:
         charge = model.charge_step(state, phase, seconds)
     except ConvergenceError:
@@ -131,7 +136,7 @@ def attempt(model: Model, state: State, phase: PhaseSettings, length: float, *, 
     after = replace(
         state,
         time=state.time + seconds,
-        throughput=state.throughput + length * abs(model.rate(phase)) / model.c_rate,
+        throughput=state.throughput + (length if phase.do != "rest" else 0.0),
         phase_time=state.phase_time + seconds,
         charge=charge,
         u=found.u,
@@ -172,7 +177,7 @@ class Alternation:
         self, u: np.ndarray, before: np.ndarray, history_before: np.ndarray, solver: StaggerSettings, cap: int, limit: float | None
     ) -> Agreed | None:
         """From the last accepted ``u``, d and history; None where ``cap`` turns do not do or d grows by more than ``limit``."""
-        d, g = before, self.crack.degradation(before, self.residual_stiffness)
+        d, g = before, self._degradation(u, before)
         forces = self.mechanics.evaluate(u, g, self.chem)
         error = np.inf
         for turn in range(1, cap + 1):
@@ -182,11 +187,14 @@ class Alternation:
             error, last = np.max(np.abs(solved - d)), error
             relaxation = solver.over_relaxation if error <= 1.05 * last else 1.0
             d = np.clip(d + relaxation * (solved - d), before, 1.0)
-            if limit is not None and np.max(d - before) > limit:
+            if limit is not None and np.max(solved - before) > limit:
                 return None
-            g = self.crack.degradation(d, self.residual_stiffness)
+            g = self._degradation(u, d)
             forces = self.mechanics.evaluate(u, g, self.chem)
             residual = float(np.linalg.norm(forces[0])) / self.scale
             if error < solver.crack_tolerance and residual < solver.force_tolerance:
                 return Agreed(u, d, history, g, turn, float(error), residual)
         return None
+
+    def _degradation(self, u: np.ndarray, d: np.ndarray) -> np.ndarray:
+        return self.mechanics.closed(u, self.crack.degradation(d, self.residual_stiffness))

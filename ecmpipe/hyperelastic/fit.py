@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ecmpipe.cards import GeneralisedFit, HyperelasticCard, Stability, write_card, write_curve
+from ecmpipe.errors import ConvergenceError
 from ecmpipe.hyperelastic.boxes import Boxes, join_boxes
 from ecmpipe.hyperelastic.least_squares import Fit, fit_mooney_rivlin, solve
 from ecmpipe.hyperelastic.pulls import Pulls, bin_means, over_windows, read_pulls
@@ -38,7 +39,10 @@ def fit_card(step: FitStep, *, polymer: str, cells: list[Path], runs: list[Path]
     boxes = join_boxes(cells, polymer)
     drawn = read_pulls(runs)
     pulls = over_windows(drawn, step.fit.window)
-    fit = fit_mooney_rivlin(pulls.stretches, pulls.stresses, step.fit)
+    try:
+        fit = fit_mooney_rivlin(pulls.stretches, pulls.stresses, step.fit)
+    except ConvergenceError as error:
+        raise ConvergenceError(f"{runs[0].parent}: {error}; look at the stresses of these pulls") from None
     card = _card(step, polymer, boxes, pulls, fit, by_window(drawn, step.fit))
     write_card(output, card)
     write_curve(output_curve, curve_table(pulls, fit, step.fit.bins))

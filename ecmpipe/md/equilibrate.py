@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ecmpipe.cards import CellCard, read_card, whole_file, write_card
+from ecmpipe.deadline import Deadline
 from ecmpipe.engines.lammps import Chunk, Deck, run_deck
 from ecmpipe.errors import EngineError
 from ecmpipe.md.deck import SKIN, after_data, before_data, note, npt, pair_coefficients, pair_commands, read_notes, time_step
@@ -27,15 +28,27 @@ PERIODS = 2  # of the barostat; a shorter average cannot tell rest from the slop
 
 
 def equilibrate(
-    step: EquilibrateStep, *, polymer: str, data: Path, cell: Path, box: int, output: Path, output_cell: Path, work: Path
+    step: EquilibrateStep,
+    *,
+    polymer: str,
+    data: Path,
+    cell: Path,
+    box: int,
+    output: Path,
+    output_cell: Path,
+    work: Path,
+    runtime: float | None = None,
 ) -> dict[str, Any]:
     """Run the protocol in ``work`` (resuming what is there) and write the relaxed data file and its card.
+
+    ``runtime``: minutes that the job may take.
 
     Raises `EngineError` when LAMMPS fails or the box became smaller than the cutoff allows.
     """
     built = read_card(CellCard, cell)
     print(f"md-equilibrate {polymer}, box {box}: {built.atoms} atoms", file=sys.stderr)
-    rest, relaxed, facts = _run_to_rest(step, (step.seed, polymer, box), data, work)
+    deadline = Deadline(runtime)
+    rest, relaxed, facts = _run_to_rest(step, (step.seed, polymer, box), data, work, deadline)
     smallest = min(rest.lengths)
     if smallest < step.dynamics.cutoff + SKIN * ANGSTROM:
         raise EngineError(
@@ -56,7 +69,7 @@ def equilibrate(
     return facts
 
 
-def _run_to_rest(step: EquilibrateStep, seeds: tuple, data: Path, work: Path) -> tuple[Rest, Path, dict[str, Any]]:
+def _run_to_rest(step: EquilibrateStep, seeds: tuple, data: Path, work: Path, deadline: Deadline) -> tuple[Rest, Path, dict[str, Any]]:
     """Run the stages, the last one again and again until the density rests; the verdict, the data file it left, and the engine's facts."""
     chunks = [_push_off(step, seeds, data)]
     for stage in step.stages:
@@ -68,7 +81,7 @@ def _run_to_rest(step: EquilibrateStep, seeds: tuple, data: Path, work: Path) ->
         title = f"{last.name}_again{extension}" if extension else last.name
         if extension:
             chunks += _stage(step, last, title, seeds)
-        facts = run_deck(Deck(before_data(), always, chunks), data, work, identity, step.lammps.program)
+        facts = run_deck(Deck(before_data(), always, chunks), data, work, identity, step.lammps.program, deadline)
         names += [f"{title}_{number + 1}" for number in range(last.chunks)]
         rows = read_notes(work, names, step.steps(last) // WINDOW)
         rest = judge(rows, window, PERIODS * step.dynamics.barostat_time, step.equilibrium)

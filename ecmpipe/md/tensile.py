@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ecmpipe.cards import CellCard, read_card, write_curve
+from ecmpipe.deadline import Deadline
 from ecmpipe.engines.lammps import Chunk, Deck, run_deck
 from ecmpipe.errors import EngineError, SettingsError
 from ecmpipe.laws.virial import cauchy_stress
@@ -23,13 +24,24 @@ REACHED = 1e-9  # relative; the box must be this close to its target at the end 
 
 
 def pull(
-    step: TensileStep, *, polymer: str, data: Path, cell: Path, box: int, axis: str, replica: int, output: Path, work: Path
+    step: TensileStep,
+    *,
+    polymer: str,
+    data: Path,
+    cell: Path,
+    box: int,
+    axis: str,
+    replica: int,
+    output: Path,
+    work: Path,
+    runtime: float | None = None,
 ) -> dict[str, Any]:
     """Pull the box of ``data`` along ``axis`` in ``work`` (resuming what is there) and write the curve.
 
     Columns: time, stretches of the three axes, Cauchy stresses (S.32), temperature and density, each the mean over its window; the time is
     the window's end.
-    A replica is a new draw of velocities. Raises `EngineError` when LAMMPS fails or a target length was missed.
+    A replica is a new draw of velocities. ``runtime``: minutes that the job may take.
+    Raises `EngineError` when LAMMPS fails or a target length was missed.
     """
     if axis not in ("x", "y", "z"):
         raise SettingsError(f"axis: '{axis}' is not accepted: give x, y or z")
@@ -47,7 +59,9 @@ def pull(
         f"to {step.largest_strain:g} at {step.strain_rate:g} /s",
         file=sys.stderr,
     )
-    facts = run_deck(Deck(before_data(), after_data(step.dynamics, []), chunks), data, work, identity, step.lammps.program)
+    facts = run_deck(
+        Deck(before_data(), after_data(step.dynamics, []), chunks), data, work, identity, step.lammps.program, Deadline(runtime)
+    )
     _see_targets(work, axis, lengths)
     notes = read_notes(work, [f"pull_{number + 1}" for number in range(step.chunks)], step.points // step.chunks)
     write_curve(output, _curve(notes, start, window * step.dynamics.time_step))

@@ -34,10 +34,10 @@ STYLES = ["-", "--", ":", "-."]
 def plot_figures(
     step: FiguresStep, *, cases: list[Path], curves: list[Path], fits: list[Path], delithiation: Path, output: list[Path]
 ) -> dict:
-    """Draw every figure of the report; ``output`` names them by what they show."""
+    """Draw every figure of the report; ``output`` names them by what they show, ``cases`` are the files of all cases that are read."""
     plt.rcParams.update({"font.size": 9, "axes.grid": True, "grid.alpha": 0.25, "savefig.dpi": step.settings.dots_per_inch})
     runs = sorted(
-        (read_case(path.parent) for path in cases),
+        map(read_case, dict.fromkeys(path.parent for path in cases)),
         key=lambda case: (case.variant != DEFAULT, case.variant, *filler_order(case.filler), case.c_rate),
     )
     usual = [case for case in runs if case.variant == DEFAULT] or runs
@@ -100,6 +100,9 @@ def draw_field(ax: Axes, points: np.ndarray, triangles: np.ndarray, frame: Frame
     """One field on the undeformed mesh, lengths in µm."""
     key, _, colours, factor = what
     values = factor * np.asarray(frame.point_data[key]).reshape(-1)
+    if key == SHOWN_LI:  # a layer that holds none, such as a filler behind the lithium, stays white
+        triangles = triangles[(values[triangles] > 0).all(axis=1)]
+        values = np.where(values > 0, values, values[values > 0].min())
     low, high = (0.0, 1.0) if key.startswith("Crack") else (values.min(), values.max())
     margin = 1e-6 * max(high - low, abs(high), 1e-6)  # the ends belong to the outer levels, a uniform field to one
     levels = np.linspace(low - margin, high + margin, LEVELS)

@@ -46,11 +46,15 @@ class Frame:
 
 def read_case(folder: Path) -> Case:
     """The case that lies in ``results/fem/{variant}/{filler}/{c_rate}C``."""
-    variant, filler, rate = folder.parent.parent.name, folder.parent.name, folder.name.removesuffix("C")
+    variant, filler = folder.parent.parent.name, folder.parent.name
+    try:
+        rate = float(folder.name.removesuffix("C"))
+    except ValueError:
+        raise CardError(f"{folder}: is no folder of a case, which has the name of its C-rate, as 1C; give one of those") from None
     return Case(
         variant=variant,
         filler=filler,
-        c_rate=float(rate),
+        c_rate=rate,
         name=f"{variant}/{filler}/{folder.name}",
         history=read_curve(folder / "history.csv", ["Time [s]", "Throughput Q [1]", "Overpotential [V]"]),
         summary=read_card(FemSummaryCard, folder / "summary.json"),

@@ -26,7 +26,10 @@ def write_summary(
     adhesion: list[Path],
     output: Path,
 ) -> dict:
-    """Collect the cards of every stage; nothing is computed here but ratios for reading. ``adhesion``: one card, or none."""
+    """Collect the cards of every stage; nothing is computed here but ratios for reading.
+
+    ``cases`` are the files of all cases that are read; ``adhesion``: one card, or none.
+    """
     slabs = read_card(SurfacesCard, surfaces)
     materials = {card.material: _material(card, slabs) for card in (read_card(CrystalCard, path) for path in crystals)}
     engines = {"dft": slabs.engine}
@@ -35,7 +38,7 @@ def write_summary(
     materials["ncm811"] |= _delithiation(delithiation)
     polymers = {card.polymer: card for card in sorted((read_card(HyperelasticCard, path) for path in fits), key=si_order)}
     engines["md"] = next(iter(polymers.values())).engine if polymers else "none"
-    runs = [read_case(path.parent) for path in cases]
+    runs = [read_case(folder) for folder in dict.fromkeys(path.parent for path in cases)]
     engines["fem"] = str(runs[0].summary.details.get("engine", "ecmpipe.fem"))
     summary = {
         "engines": engines,

@@ -179,7 +179,7 @@ def variant_rows(summary: dict[str, Any]) -> list[list[str]]:
 
 FRACTURE_COLUMNS = (
     "case",
-    "crack (d ≥ 0.95 somewhere)",
+    "crack begins (d ≥ 0.95; cohesive: gap ≥ w_c)",
     "half the contact lost",
     "η before",
     "η at half contact",

@@ -39,6 +39,10 @@ class Step(Model):
 
     version: int
 
+    def files(self) -> list[str]:
+        """The files that these settings name and the step reads."""
+        return []
+
 
 class Parameter(Model):
     """A number of the physics with its address."""
@@ -92,10 +96,34 @@ def quantity(unit: str, *, gt: float | None = None, ge: float | None = None, lt:
     return Annotated[Parameter, AfterValidator(check)]
 
 
+DEEPEST = 40  # lists and sections within each other
+LARGEST = 200_000  # entries, an alias counted wherever it stands
+LONGEST_LINE = 1_000  # characters of a message
+LONGEST = 1_000  # bits of a whole number; Python refuses to print far longer ones
+
+
+def _bounded(value: Any, depth: int = 0, left: list[int] | None = None) -> None:
+    """Raise a ValueError where ``value`` holds what no settings hold, and what no JSON or no memory could."""
+    left = [LARGEST] if left is None else left
+    left[0] -= 1
+    if depth > DEEPEST or left[0] < 0:
+        raise ValueError(f"more than {DEEPEST} levels or {LARGEST} entries, aliases written out; write less")
+    if isinstance(value, bytes | set):
+        raise ValueError(f"{type(value).__name__} given ({_short(value)}); write numbers, words, lists and keys")
+    if isinstance(value, int) and value.bit_length() > LONGEST:
+        raise ValueError(f"a whole number of {value.bit_length()} bits; write a shorter one")
+    if isinstance(value, str):
+        value.encode("utf-8")  # half of a surrogate pair is no text
+    for item in [*value.keys(), *value.values()] if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
+        _bounded(item, depth + 1, left)
+
+
 class _NoKeyTwice:
     """YAML would silently take the last of equal keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        if not isinstance(node, yaml.MappingNode):
+            raise yaml.constructor.ConstructorError(None, None, "keys with values expected", node.start_mark)
         keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         twice = next((key for number, key in enumerate(keys) if key in keys[:number]), None)
         if twice:
@@ -114,10 +142,13 @@ class PlainLoader(_NoKeyTwice, yaml.BaseLoader):
 def read_yaml(path: Path, what: str, loader: type = SafeLoader) -> Any:
     """The content of a YAML file; ``what`` names the kind of file in the `SettingsError` when it cannot be read."""
     try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), loader)
+        data = yaml.load(Path(path).read_text(encoding="utf-8"), loader)
+        _bounded(data)
+        return data
     except OSError as error:
         raise SettingsError(f"{path}: cannot read this {what} ({error.strerror}); give the path of one") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    # the last four: PyYAML's on tags that do not fit what they stand before, as !!bool 7
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError, LookupError, AttributeError, OverflowError) as error:
         hint = "; inside { } a key with its unit needs quotes" if "flow mapping" in str(error) else ""
         raise SettingsError(f"{path}: not valid YAML ({' '.join(str(error).split())}){hint}; correct this {what}") from None
 
@@ -125,9 +156,13 @@ def read_yaml(path: Path, what: str, loader: type = SafeLoader) -> Any:
 def validate(model: type[Model], data: Any, *, where: str = "") -> Any:
     """Validate ``data`` as ``model``; a failure is one `SettingsError` of one line per problem."""
     try:
+        _bounded(data)
+    except ValueError as error:
+        raise SettingsError(f"{where or 'settings'}: {error}") from None
+    try:
         return model.model_validate(data)
     except ValidationError as error:
-        lines = [_explain(item, model, where) for item in error.errors(include_url=False)]
+        lines = [_one_line(_explain(item, model, where)) for item in error.errors(include_url=False)]
         raise SettingsError("\n".join(lines)) from None
 
 
@@ -154,6 +189,12 @@ def _explain(item: dict[str, Any], model: type[Model], where: str) -> str:
     if item["type"] == "missing":
         return f"{key}: missing; add it (the files in inputs/ show every key)"
     return f"{key}: {given} is not accepted: {message[0].lower()}{message[1:]}"
+
+
+def _one_line(text: str) -> str:
+    """What a file put into it neither breaks the line nor fills the screen."""
+    text = text.replace("\n", "\\n")
+    return text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE - 100]} ... {text[-95:]}"
 
 
 def _short(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -35,6 +36,17 @@ def _factory(name: str) -> str:
     return name
 
 
+def _as_json(value: dict[str, Any]) -> dict[str, Any]:
+    """Steps and records carry the arguments as JSON."""
+    try:
+        kept = json.loads(json.dumps(value, allow_nan=False)) == value
+    except (TypeError, ValueError):
+        kept = False
+    if not kept:
+        raise ValueError("no JSON can hold it; write finite numbers, words, lists, and sections with words as keys")
+    return value
+
+
 class Tolerances(Model):
     """When a relaxation has converged, by kind; the stress counts where the cell relaxes. ``ranking``: only which is lowest is asked."""
 
@@ -53,7 +65,7 @@ class Calculator(Model):
     """Any ASE calculator: ``factory`` as module:function, called with ``arguments``."""
 
     factory: Annotated[str, AfterValidator(_factory)]
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    arguments: Annotated[dict[str, Any], AfterValidator(_as_json)] = Field(default_factory=dict)
 
 
 class AseSettings(Model):
@@ -66,7 +78,7 @@ class AseSettings(Model):
 class VaspSettings(Model):
     """The engine ``vasp``: its command, and what custodian may do."""
 
-    command: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+    command: Annotated[list[Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]], Field(min_length=1)]
     max_errors: Annotated[Count, Field(ge=0, le=50)]
     functional: str
     incar: dict[str, int | float | str | bool | list[float]] = Field(default_factory=dict)

@@ -12,7 +12,7 @@ from ecmpipe.settings.base import Count, Model, Name, Number, Step, existing_fil
 if TYPE_CHECKING:
     from ecmpipe.settings import Settings
 
-VERSION = 2
+VERSION = 3
 NO_FILLER = "none"
 DEFAULT = "default"
 
@@ -128,6 +128,12 @@ class FractureSettings(Model):
     gate_end: Number = Field(alias="gate_end [1]", gt=0, le=1, description="crack field where blocking is complete")
     onset: Number = Field(alias="onset [1]", gt=0, lt=1, description="crack field on the interface that counts as the onset")
 
+    @model_validator(mode="after")
+    def _strength_is_of_the_interface(self) -> Self:
+        if self.model == "PF-CZM" and self.bulk != "elastic":
+            raise ValueError("'bulk: miehe' cannot go with PF-CZM, whose strength is known of the interface alone; set bulk: elastic")
+        return self
+
     @field_validator("gate_end")
     @classmethod
     def _ordered(cls, value: float, info: Any) -> float:
@@ -223,7 +229,7 @@ class CaseSettings(Model):
     def _other_shapes_are_not_read(cls, value: Any) -> Any:
         # An overlay that changes the shape cannot take the keys of the old one out.
         shapes = {get_args(model.model_fields["shape"].annotation)[0]: model for model in get_args(get_args(Geometry)[0])}
-        if not isinstance(value, dict) or value.get("shape") not in shapes:
+        if not isinstance(value, dict) or value.get("shape") not in list(shapes):
             return value
         keys = {shape: {field.alias or name for name, field in model.model_fields.items()} for shape, model in shapes.items()}
         foreign = set().union(*keys.values()) - keys[value["shape"]]
@@ -236,7 +242,7 @@ class FemSettings(CaseSettings):
     ``cases`` by variant and filler are lists of C-rates; `DEFAULT` names the settings without an overlay.
     """
 
-    cases: dict[Name, dict[str, Rates] | None] = Field(alias="cases [h-1]", min_length=1)
+    cases: dict[Name, dict[Name, Rates] | None] = Field(alias="cases [h-1]", min_length=1)
     variants: dict[Name, dict[str, Any]]
 
     @field_validator("cases", mode="before")
@@ -302,6 +308,10 @@ class RunStep(Step):
     time: TimeSettings
     solver: SolverSettings
 
+    def files(self) -> list[str]:
+        """The mesh, where it is one's own."""
+        return [self.geometry.file] if isinstance(self.geometry, FileGeometry) else []
+
 
 def variant_settings(settings: Settings, variant: str) -> tuple[CaseSettings, FemParameters]:
     """The settings and the numbers of ``variant``; an overlay that makes no valid case is a `SettingsError`."""
@@ -311,8 +321,10 @@ def variant_settings(settings: Settings, variant: str) -> tuple[CaseSettings, Fe
         return validate(CaseSettings, base), numbers
     over = dict(settings.fem.variants[variant])
     where = f"fem.variants.{variant}"
-    if parameters := over.pop("parameters", None):
-        numbers = validate(FemParameters, merge(numbers.model_dump(), parameters), where=f"{where}.parameters")
+    parameters = over.pop("parameters", None)
+    if parameters is not None:
+        merged = merge(numbers.model_dump(), parameters) if isinstance(parameters, dict) else parameters
+        numbers = validate(FemParameters, merged, where=f"{where}.parameters")
     return validate(CaseSettings, merge(base, over), where=where), numbers
 
 
@@ -321,6 +333,10 @@ class CalibrateStep(Step):
 
     reading: ParametersStep
     run: RunStep
+
+    def files(self) -> list[str]:
+        """What the run reads."""
+        return self.run.files()
 
 
 def calibrate_step(settings: Settings) -> CalibrateStep:

@@ -19,6 +19,7 @@ SAMPLE = 5  # time steps between two samples of an average
 WINDOW = 50  # time steps in one row of the averages of an equilibration
 SLOWER = 10  # time steps in the time constant of a bath, at least
 ROUNDING = 0.01  # a duration may be this part off whole windows
+MOST_UNITS = 1_000_000  # repeat units in a box; growth would never end
 LONGEST_RUN = 2**31 - 1  # time steps that LAMMPS takes in one run
 
 Axis = Literal["x", "y", "z"]
@@ -172,6 +173,9 @@ class PolymerSettings(Model):
     def _whole(self) -> Self:
         if self.points % self.chunks:
             raise ValueError(f"points ({self.points}) must be a multiple of chunks ({self.chunks})")
+        units = sum(group.count * group.units for group in self.chains)
+        if units > MOST_UNITS:
+            raise ValueError(f"chains: {units} repeat units in a box, more than {MOST_UNITS}; take fewer")
         _distinct([stage.name for stage in self.equilibration])
         if self.equilibration[-1].ensemble != "npt":
             raise ValueError("the last stage of the equilibration must be 'npt': it gives the density")

@@ -10,6 +10,7 @@ from ecmpipe.settings.base import Count, Model, Number, existing_file
 from ecmpipe.settings.fem import StaggerSettings
 
 Box = Annotated[list[Number], Field(min_length=4, max_length=4)]
+MOST_STEPS = 100_000  # of a load
 Stretch = Annotated[list[Number], Field(min_length=3, max_length=3)]
 
 
@@ -74,6 +75,10 @@ class Load(Model):
         for to, step in self.path:
             if step == 0 or (to - at) / step <= 0:
                 raise ValueError(f"'path [m]': steps of {step:g} do not lead from {at:g} to {to:g}")
+            if (to - at) / step > MOST_STEPS:
+                raise ValueError(
+                    f"'path [m]': {(to - at) / step:.3g} steps from {at:g} to {to:g}, {MOST_STEPS} are too many; lengthen them"
+                )
             at = to
         return self
 

@@ -55,7 +55,8 @@ def verify(*, output: Path, output_numbers: Path, only: list[str] | None = None)
         for name, _, anchors, _ in results
     }
     write_json(output_numbers, numbers)
-    broken = [f"{name}: {anchor.what}" for name, _, anchors, _ in results for anchor in anchors if not anchor.holds]
+    broken = [f"{name}: nothing was compared" for name, _, anchors, _ in results if not anchors]
+    broken += [f"{name}: {anchor.what}" for name, _, anchors, _ in results for anchor in anchors if not anchor.holds]
     if broken:
         raise ConvergenceError(f"{len(broken)} anchors do not hold: {'; '.join(broken)}; see {output}")
     return {"engine": "ecmpipe.fem", "anchors": sum(len(anchors) for _, _, anchors, _ in results)}

@@ -30,11 +30,11 @@ STATES = {
 
 
 def triangle(kind: str) -> Mechanics:
-    """One right-angled triangle of side 1, free all round."""
+    """One right-angled triangle of side 1, free all round; the interface's normal is slanted."""
     mesh = Mesh(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), np.array([[0, 1, 2]]))
     one = np.ones(1)
     return Mechanics(
-        mesh, Support.holding(3, np.empty(0, dtype=int)), LAM * one, MU * one, np.array([SPLITS[kind]]), np.array([[0.0, 1.0]])
+        mesh, Support.holding(3, np.empty(0, dtype=int)), LAM * one, MU * one, np.array([SPLITS[kind]]), np.array([[0.6, 0.8]])
     )
 
 

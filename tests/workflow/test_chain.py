@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from ecmpipe.cli import main
 from tests.conftest import copy_project, snakemake
 
 Run = tuple[Path, dict[str, str]]
@@ -65,6 +67,30 @@ def test_every_result_carries_its_provenance(finished_run: Run) -> None:
     for path in results:
         record = json.loads(path.with_name(path.name + ".provenance.json").read_text())
         assert {"command", "step", "inputs", "engine", "packages", "host", "wall [s]", "sha256"} <= set(record), path
+
+
+def test_every_file_has_a_record_that_fits_and_an_edit_is_named_with_its_readers(
+    finished_run: Run, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    folder, _ = finished_run
+    for name in ("inputs", "results"):
+        shutil.copytree(folder / name, tmp_path / name, ignore=shutil.ignore_patterns("work", "*.work"))
+    monkeypatch.chdir(tmp_path)
+    code = main(["verify-results"])
+    assert code == 0, capsys.readouterr().out
+    edited = Path("results/fem/default/none/1C/fields.h5")
+    data = bytearray(edited.read_bytes())
+    data[len(data) // 2] ^= 1
+    edited.write_bytes(data)
+    capsys.readouterr()
+    assert main(["verify-results"]) == 1
+    named = {line.split(":")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("results/")}
+    assert named == {str(edited)} | {str(path) for path in Path("results/report/figures").glob("*.png")}
+    assert main(["trace", "results/report/index.html"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.endswith("[changed]") == line.startswith(f"    {edited} ") for line in lines)
+    read = {line.split()[0] for line in lines if line.endswith("input of the project")}
+    assert read == {f"inputs/{name}.yaml" for name in ("structures/ncm811", "structures/lgps", "polymers/polyamide", "polymers/pdms")}
 
 
 def test_a_second_run_plans_nothing(finished_run: Run) -> None:
@@ -151,11 +177,11 @@ def test_a_variant_more_is_computed_beside_the_others(finished_run: Run) -> None
 
 
 def test_what_a_variant_sets_touches_its_cases_alone(finished_run: Run) -> None:
-    jobs = planned(finished_run, "fem: {variants: {cohesive: {time: {'step [1]': 0.01}}}}")
+    jobs = planned(finished_run, "fem: {variants: {cohesive: {time: {'step [1]': 0.015}}}}")
     assert jobs == REPORT | {"FEM: cohesive case at 1 C, filler pdms"}
     jobs = planned(finished_run, "fem: {variants: {cohesive: {parameters: {interface_strength: {value: 8.0e+7}}}}}")
     assert jobs == REPORT | cases("cohesive pdms 1")
-    assert planned(finished_run, "fem: {variants: {behind: {time: {'step [1]': 0.01}}}}") == set()  # no case of it runs
+    assert planned(finished_run, "fem: {variants: {behind: {time: {'step [1]': 0.015}}}}") == set()  # no case of it runs
 
 
 def test_notation_and_style_rerun_what_they_must(finished_run: Run) -> None:

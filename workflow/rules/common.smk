@@ -1,8 +1,10 @@
 import sys
 from pathlib import Path
 
+from ecmpipe import cost
 from ecmpipe.check import check_files
-from ecmpipe.errors import SettingsError
+from ecmpipe.errors import EcmpipeError
+from ecmpipe.orphans import refuse_orphans
 from ecmpipe.progress import ProgressHandler
 from ecmpipe.settings import dft, dft_runs, fem, hyperelastic, md
 from ecmpipe.settings import report as report_settings
@@ -12,7 +14,8 @@ try:
     SETTINGS = frozen_settings(config, main=workflow.is_main_process)
     if workflow.is_main_process:
         check_files(SETTINGS)
-except SettingsError as error:
+        refuse_orphans()
+except EcmpipeError as error:
     # One line per problem and exit code 2, before any job is planned.
     print(*(f"error: {line}" for line in str(error).splitlines()), sep="\n", file=sys.stderr)
     sys.exit(2)

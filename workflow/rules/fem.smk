@@ -6,12 +6,16 @@ rule fem_calibrate:
         electrolyte_elastic="results/dft/lgps/elastic.json",
         surfaces="results/dft/surfaces.json",
         delithiation="results/dft/ncm811/delithiation.csv",
+        mesh=lambda wildcards: fem.mesh_files(SETTINGS, fem.DEFAULT),
     output:
         "results/fem/toughness.json",
     log:
         "results/logs/fem/toughness.log",
     benchmark:
         "results/benchmarks/fem_calibrate/toughness.tsv"
+    resources:
+        runtime=lambda wildcards: cost.fem_minutes(SETTINGS),
+        mem_mb=lambda wildcards, attempt: cost.fem_memory(attempt),
     params:
         step=lambda wildcards: fem.calibrate_step(SETTINGS).canonical(),
     message:
@@ -65,6 +69,9 @@ rule fem_run:
         "results/logs/fem/{variant}/{filler}/{c_rate}C.log",
     benchmark:
         "results/benchmarks/fem_run/{variant}_{filler}_{c_rate}C.tsv"
+    resources:
+        runtime=lambda wildcards: cost.fem_minutes(SETTINGS),
+        mem_mb=lambda wildcards, attempt: cost.fem_memory(attempt),
     params:
         step=lambda wildcards: fem.run_step(SETTINGS, wildcards.variant).canonical(),
     message:
@@ -73,4 +80,4 @@ rule fem_run:
         "{ECMPIPE} fem-run --step {params.step:q} --filler {wildcards.filler} --c-rate {wildcards.c_rate}"
         " --parameters {input.parameters} --delithiation {input.delithiation} --output {output.history}"
         " --output-fields {output.fields} --output-summary {output.summary}"
-        " --work results/fem/{wildcards.variant}/{wildcards.filler}/{wildcards.c_rate}C/work > {log} 2>&1"
+        " --work results/fem/{wildcards.variant}/{wildcards.filler}/{wildcards.c_rate}C/work --runtime {resources.runtime} > {log} 2>&1"

@@ -29,13 +29,17 @@ rule md_equilibrate:
         "results/logs/md/{polymer}/box_{box}/equilibrate.log",
     benchmark:
         "results/benchmarks/md_equilibrate/{polymer}_{box}.tsv"
+    resources:
+        runtime=lambda wildcards: cost.equilibrate_minutes(SETTINGS, wildcards.polymer),
+        mem_mb=lambda wildcards, attempt: cost.md_memory(SETTINGS, wildcards.polymer, attempt),
     params:
         step=lambda wildcards: md.equilibrate_step(SETTINGS, wildcards.polymer).canonical(),
     message:
         "MD: equilibrate {wildcards.polymer}, box {wildcards.box}"
     shell:
         "{ECMPIPE} md-equilibrate --step {params.step:q} --polymer {wildcards.polymer} --box {wildcards.box} --data {input.data} --cell {input.cell}"
-        " --output {output.data} --output-cell {output.cell} --work results/md/{wildcards.polymer}/box_{wildcards.box}/equilibrate.work > {log} 2>&1"
+        " --output {output.data} --output-cell {output.cell} --work results/md/{wildcards.polymer}/box_{wildcards.box}/equilibrate.work"
+        " --runtime {resources.runtime} > {log} 2>&1"
 
 
 rule md_tensile:
@@ -48,6 +52,9 @@ rule md_tensile:
         "results/logs/md/{polymer}/tensile/{box}_{axis}_{replica}.log",
     benchmark:
         "results/benchmarks/md_tensile/{polymer}_{box}_{axis}_{replica}.tsv"
+    resources:
+        runtime=lambda wildcards: cost.tensile_minutes(SETTINGS, wildcards.polymer),
+        mem_mb=lambda wildcards, attempt: cost.md_memory(SETTINGS, wildcards.polymer, attempt),
     params:
         step=lambda wildcards: md.tensile_step(SETTINGS, wildcards.polymer).canonical(),
     message:
@@ -55,4 +62,4 @@ rule md_tensile:
     shell:
         "{ECMPIPE} md-tensile --step {params.step:q} --polymer {wildcards.polymer} --box {wildcards.box} --axis {wildcards.axis}"
         " --replica {wildcards.replica} --data {input.data} --cell {input.cell} --output {output.curve}"
-        " --work results/md/{wildcards.polymer}/tensile/{wildcards.box}_{wildcards.axis}_{wildcards.replica}.work > {log} 2>&1"
+        " --work results/md/{wildcards.polymer}/tensile/{wildcards.box}_{wildcards.axis}_{wildcards.replica}.work --runtime {resources.runtime} > {log} 2>&1"

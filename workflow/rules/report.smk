@@ -13,6 +13,7 @@ rule report_figures:
     input:
         cases=HISTORIES,
         fields=[path.replace("history.csv", "fields.xdmf") for path in HISTORIES],
+        heavy=[path.replace("history.csv", "fields.h5") for path in HISTORIES],
         summaries=SUMMARIES,
         fits=FITS,
         curves=expand("results/hyperelastic/{polymer}_curve.csv", polymer=POLYMERS),
@@ -29,8 +30,8 @@ rule report_figures:
     message:
         "Report: draw the figures"
     shell:
-        "{ECMPIPE} report-figures --step {params.step:q} --cases {input.cases} --curves {input.curves} --fits {input.fits}"
-        " --delithiation {input.delithiation} --output {output} > {log} 2>&1"
+        "{ECMPIPE} report-figures --step {params.step:q} --cases {input.cases} {input.fields} {input.summaries}"
+        " --curves {input.curves} --fits {input.fits} --delithiation {input.delithiation} --output {output} > {log} 2>&1"
 
 
 rule report_summary:
@@ -56,7 +57,7 @@ rule report_summary:
         "Report: collect the headline numbers"
     shell:
         "{ECMPIPE} report-summary --step {params.step:q} --crystals {input.crystals} --elastics {input.elastics}"
-        " --surfaces {input.surfaces} --delithiation {input.delithiation} --fits {input.fits} --cases {input.cases}"
+        " --surfaces {input.surfaces} --delithiation {input.delithiation} --fits {input.fits} --cases {input.cases} {input.histories}"
         " --adhesion {input.adhesion} --output {output} > {log} 2>&1"
 
 

@@ -1,0 +1,32 @@
+"""Jobs of an earlier Snakemake that still work in this folder: a second writer beside them would spoil what they write."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from ecmpipe.errors import SettingsError
+
+
+def refuse_orphans(folder: Path | None = None) -> None:
+    """`SettingsError` that names the jobs which Slurm still runs or holds for ``folder``; nothing where there is no Slurm.
+
+    Snakemake cancels its jobs when it is asked to end, not when it is killed, and it attaches to none of them again.
+    """
+    here = os.path.realpath(folder or Path.cwd())
+    if not shutil.which("squeue"):
+        return
+    try:
+        asked = subprocess.run(["squeue", "-h", "-u", getpass.getuser(), "-o", "%i|%Z"], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return  # a controller that does not answer is found out at the first submission
+    found = [line.split("|", 1) for line in asked.stdout.splitlines() if "|" in line]
+    jobs = [job for job, where in found if os.path.realpath(where) == here]
+    if jobs:
+        raise SettingsError(
+            f"jobs of an earlier run still work in {here}: {', '.join(jobs)}; wait until 'squeue' shows them no more, "
+            f"or end them with 'scancel {' '.join(jobs)}', then start again"
+        )
