@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 OVERLAY ?=
 
-.PHONY: run test lint setup clean readme verify slurm-test bench-md
+.PHONY: run test lint setup clean readme verify slurm-test kill-test bench-md
 
 run: $(STAMP)
 	@$(BIN)/python -m ecmpipe check $(if $(OVERLAY),--overlay '$(OVERLAY)')
@@ -31,6 +31,10 @@ verify: $(STAMP)
 slurm-test: $(STAMP)
 	@DB=0 MEM_MB=6000 bash tests/slurm/up.sh
 	@ECMPIPE_SLURM=1 $(BIN)/python -m pytest tests/slurm; code=$$?; bash tests/slurm/down.sh; exit $$code
+
+# Thirty random kills of the whole chain, which must end as the run that make run left.
+kill-test: $(STAMP)
+	@$(BIN)/python benchmarks/kills.py
 
 # What a pull costs above bare lmp, after make run.
 bench-md: $(STAMP)
