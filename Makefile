@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 OVERLAY ?=
 
-.PHONY: run test lint setup clean readme verify slurm-test kill-test bench-md
+.PHONY: run test lint setup clean readme verify slurm-test kill-test versions bench-md
 
 run: $(STAMP)
 	@$(BIN)/python -m ecmpipe check $(if $(OVERLAY),--overlay '$(OVERLAY)')
@@ -31,6 +31,10 @@ verify: $(STAMP)
 slurm-test: $(STAMP)
 	@DB=0 MEM_MB=6000 bash tests/slurm/up.sh
 	@ECMPIPE_SLURM=1 $(BIN)/python -m pytest tests/slurm; code=$$?; bash tests/slurm/down.sh; exit $$code
+
+# After an edit of a stage's code, its VERSION raised where results change: record the code as it is.
+versions: $(STAMP)
+	@$(BIN)/python -m tests.versions
 
 # Thirty random kills of the whole chain, which must end as the run that make run left.
 kill-test: $(STAMP)

@@ -11,7 +11,7 @@ from ecmpipe.settings.base import Count, Model, Step, quantity
 if TYPE_CHECKING:
     from ecmpipe.settings import Settings
 
-VERSION = 2
+VERSION = 3
 
 
 class ReportSettings(Model):
