@@ -64,6 +64,10 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(arguments[:1])
     try:
         return _run(options.command, arguments[1:])
+    except OSError as error:
+        where = error.filename2 or error.filename or "a file"
+        print(f"error: {where}: {error.strerror or error}; see that its disk has room and that you may write there", file=sys.stderr)
+        return 1
     except EcmpipeError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
