@@ -88,8 +88,8 @@ class Model:
             longest = self.ell * float(a1[driven].min()) / LEAST_RATIO
             raise SettingsError(
                 f"parameters.fem.length_scale: {self.ell:g} m is too long for PF-CZM with interface_toughness "
-                f"{n['interface_toughness']:g} J.m-2, interface_strength {n['interface_strength']:g} Pa and {modulus[driven].min():.3g} Pa, the "
-                f"longitudinal modulus of the softest that may crack; at most {longest:.2g} m holds"
+                f"{n['interface_toughness']:g} J.m-2 and interface_strength {n['interface_strength']:g} Pa; at most {longest:.2g} m holds "
+                f"(the softest that may crack has a longitudinal modulus of {modulus[driven].min():.3g} Pa)"
             )
         self.crack = CrackField(cell, fracture.model, g_c, self.ell, n["viscous_time"] / self.c_rate, driven, a1)
 
