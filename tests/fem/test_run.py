@@ -105,7 +105,7 @@ def test_a_charge_that_passes_the_cut_off_ends_at_it(cases):
         last = history(cases[name]).iloc[-1]
         assert last["Voltage [V]"] == pytest.approx(4.3)
         assert last["Overpotential [V]"] == pytest.approx(4.3 - last["Equilibrium potential [V]"])
-        assert last["Contact fraction that carried this step [1]"] == last["Contact fraction [1]"] < 0.1
+        assert last["Contact fraction that carried this step [1]"] == last["Contact fraction [1]"] < 0.5
 
 
 def test_compliant_fillers_lower_the_interface_stress(cases):
