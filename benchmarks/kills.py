@@ -36,6 +36,13 @@ def start(folder: Path, overlay: list[str]) -> subprocess.Popen:
         return subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
 
 
+def planned(folder: Path, overlay: list[str]) -> set[str]:
+    """Paths below ``results`` that Snakemake lists as outputs of this chain."""
+    command = [SNAKEMAKE, "--profile", "profiles/local", "--summary", *(["--configfile", *overlay] if overlay else [])]
+    lines = subprocess.run(command, cwd=folder, capture_output=True, text=True).stdout.splitlines()
+    return {line.split("\t")[0].removeprefix("results/") for line in lines if line.startswith("results/")}
+
+
 def kill_tree(process: subprocess.Popen) -> int:
     """SIGKILL to the process and all its descendants, children first found; how many there were."""
     below: dict[int, list[int]] = {}
@@ -120,7 +127,9 @@ def main() -> int:
             print(f"the chain failed after {kills} kills; see {folder}/chain.log")
             return 1
         break
-    here, there = results(folder), results(options.whole)
+    # an earlier study may have left more there than this chain makes
+    made = planned(folder, options.overlay)
+    here, there = results(folder), [path for path in results(options.whole) if str(path) in made]
     lost = sorted(set(there) - set(here))
     wrong = [
         (path, why) for path in here if path in set(there) and (why := differs(folder / "results" / path, options.whole / "results" / path))
