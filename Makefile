@@ -24,7 +24,7 @@ readme: $(STAMP)
 
 # What the finite elements are held against, on one page; PyBaMM is one of the references. About half an hour.
 verify: $(STAMP)
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt pybamm
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable ".[verify]"
 	@$(BIN)/python -m ecmpipe verify --output results/verify/index.html --output-numbers results/verify/anchors.json
 
 # The real executor on a real Slurm of two nodes on this machine: needs root and Debian's packages. A quarter of an hour.

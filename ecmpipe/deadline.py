@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-SCHEDULER = "SLURM_JOB_ID"  # survives into the job; without a scheduler nobody ends a step
+IN_JOB = "ECMPIPE_IN_JOB"  # set where the workflow runs as a scheduler's job; elsewhere nobody ends a step
 MARGIN = 1.5  # of the longest piece so far, which the next one may last
 LAST = 30.0  # s, to write results and leave
 
@@ -14,7 +14,7 @@ class Deadline:
     """Ends ``minutes`` from now within a scheduler's job; elsewhere, or without them, never."""
 
     def __init__(self, minutes: float | None = None):
-        self.minutes = minutes if SCHEDULER in os.environ else None
+        self.minutes = minutes if IN_JOB in os.environ else None
         self._last = self._began = time.monotonic()
         self._longest = 0.0
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from ecmpipe.errors import SettingsError
 
+PREFIX = "ecmpipe"  # slurm-jobname-prefix of profiles/slurm
+
 
 def refuse_orphans(folder: Path | None = None) -> None:
     """`SettingsError` that names the jobs which Slurm still runs or holds for ``folder``; nothing where there is no Slurm.
@@ -20,11 +22,12 @@ def refuse_orphans(folder: Path | None = None) -> None:
     if not shutil.which("squeue"):
         return
     try:
-        asked = subprocess.run(["squeue", "-h", "-u", getpass.getuser(), "-o", "%i|%Z"], capture_output=True, text=True, timeout=20)
+        asked = subprocess.run(["squeue", "-h", "-u", getpass.getuser(), "-o", "%i|%j|%Z"], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return  # a controller that does not answer is found out at the first submission
-    found = [line.split("|", 1) for line in asked.stdout.splitlines() if "|" in line]
-    jobs = [job for job, where in found if os.path.realpath(where) == here]
+    found = [line.split("|", 2) for line in asked.stdout.splitlines() if line.count("|") >= 2]
+    # a job of another name may be the one that this Snakemake runs in
+    jobs = [job for job, name, where in found if name.startswith(PREFIX) and os.path.realpath(where) == here]
     if jobs:
         raise SettingsError(
             f"jobs of an earlier run still work in {here}: {', '.join(jobs)}; wait until 'squeue' shows them no more, "

@@ -15,7 +15,7 @@ from ecmpipe.settings import read_settings
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
     monkeypatch.setattr(deadline.time, "monotonic", lambda: now[0])
-    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    monkeypatch.setenv("ECMPIPE_IN_JOB", "1")
     return now
 
 
@@ -29,7 +29,7 @@ def test_it_leaves_room_for_the_longest_piece(clock: list[float]) -> None:
 
 def test_without_minutes_or_scheduler_it_never_ends(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     endless = Deadline()
-    monkeypatch.delenv("SLURM_JOB_ID")
+    monkeypatch.delenv("ECMPIPE_IN_JOB")
     local = Deadline(1)
     clock[0] += 1e9
     assert endless.lap() and local.lap()

@@ -21,8 +21,6 @@ from ecmpipe.laws.diffusion import one_c_current_density
 from ecmpipe.units import FARADAY
 
 FULL = 1e-12  # Li content this near to 0 or 1 is empty or full
-
-
 WORSE = 2.0  # growth of the residual that a Newton step may cost
 SMALLEST_SHARE = 1 / 32  # of a Newton step
 

@@ -163,7 +163,7 @@ class Model:
         share = self.gate.with_floor(state.contact) * self.cell.interface_length
         content = float(share @ state.charge.x_li[self.cell.interface] / share.sum())
         room = {"charge": content, "discharge": 1 - content}.get(phase.do, 1.0)
-        return room < 10 * self.settings.time.smallest_step * abs(self.rate(phase)) / self.c_rate
+        return room < 10 * self.settings.time.smallest_step
 
     def forget_factors(self) -> None:
         """Start every attempt without old matrix factors, so that a resumed run takes the very same path."""

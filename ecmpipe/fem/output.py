@@ -114,6 +114,18 @@ def history_row(
     ]
 
 
+def note_step(model: Model, before: State, after: State, record: Record, start: tuple[float, float], counts: dict[str, float]) -> bool:
+    """Add an accepted step to ``record``: energies, row, onset; whether the crack begins in it. ``start`` as in `history_row`."""
+    work, viscous, lent = model.powers(before, after, after.time - before.time)
+    record.energy_in += work
+    record.viscous += viscous
+    record.lent += lent
+    record.rows.append(history_row(model, before, after, record, start, counts))
+    begins = model.onset(before, after) if record.onset is None else None
+    record.onset = record.onset or begins
+    return begins is not None
+
+
 def cut_off_row(last: list[float], cut_off: float, contact: float) -> list[float]:
     """The end of a charge whose next step, however small, passes ``cut_off`` (V): the last state at that voltage.
 
@@ -239,7 +251,7 @@ def summarise(model: Model, record: Record, numbers: dict) -> FemSummaryCard:
         "ends": record.ends,
         "shape": model.settings.geometry.shape,
         "filler": "none" if "filler_c10" not in numbers else "between" if (model.cell.layer == FILLER).any() else "behind",
-        "viscous time [s]": model.crack.viscous_time,
+        "viscous time [s]": model.numbers["viscous_time"] / model.c_rate,
         "interface toughness [J.m-2]": toughness.value,
         "interface toughness label": toughness.label,
         "interface toughness source": toughness.source,

@@ -15,7 +15,7 @@ from ecmpipe.cards import FemParametersCard, read_card, read_curve, write_card
 from ecmpipe.deadline import Deadline
 from ecmpipe.errors import CardError, ConvergenceError, SettingsError
 from ecmpipe.fem.model import Model
-from ecmpipe.fem.output import frame_of, history_row, reason_for_frame, summarise, write_fields, write_history
+from ecmpipe.fem.output import frame_of, note_step, reason_for_frame, summarise, write_fields, write_history
 from ecmpipe.fem.staggered import run_protocol
 from ecmpipe.fem.state import Record, State, load, save
 from ecmpipe.fem.tables import Table
@@ -104,16 +104,10 @@ def _go(model: Model, state: State, record: Record, checkpoint: Path, key: str, 
         record.cpu = time.process_time() - began
         newton, newton_before[0] = model.chemistry.newton_steps - newton_before[0], model.chemistry.newton_steps
         counts = counts | {"newton": newton}
-        work, viscous, lent = model.powers(before, after, after.time - before.time)
-        record.energy_in += work
-        record.viscous += viscous
-        record.lent += lent
-        record.rows.append(history_row(model, before, after, record, start, counts))
-        began_here = record.onset is None and model.onset(before, after)
-        if began_here:
-            record.onset = began_here
-            print(f"fem-run {name}: onset at Q = {began_here[0]:.4f}, t = {began_here[1]:.1f} s", file=sys.stderr, flush=True)
-        what = "onset" if began_here and not record.reason else reason_for_frame(model, before, after, record)
+        begins = note_step(model, before, after, record, start, counts)
+        if begins:
+            print(f"fem-run {name}: onset at Q = {record.onset[0]:.4f}, t = {record.onset[1]:.1f} s", file=sys.stderr, flush=True)
+        what = "onset" if begins and not record.reason else reason_for_frame(model, before, after, record)
         if what:
             record.frames.append(frame_of(model, after, what))
         number = len(record.rows)

@@ -84,9 +84,8 @@ def time_marks(case: Case, frames: list[Frame], intact: float) -> list[tuple[str
     wanted = [("before the crack", intact)]
     if case.summary.onset_time is not None:
         wanted.append(("the crack starts", case.summary.onset_time))
-        half = case.summary.details.get("throughput at half contact [1]")
-        if half is not None:
-            wanted.append(("half the contact is lost", float(np.interp(half, history["Throughput Q [1]"], history["Time [s]"]))))
+        if (half := half_time(case)) is not None:
+            wanted.append(("half the contact is lost", half))
     wanted.append(("end of charge", float(history["Time [s]"].iloc[-1])))
     marks: list[tuple[str, Frame]] = []
     for name, time in sorted(wanted, key=lambda item: item[1]):
@@ -94,6 +93,12 @@ def time_marks(case: Case, frames: list[Frame], intact: float) -> list[tuple[str
         if all(frame is not other for _, other in marks):
             marks.append((name, frame))
     return marks
+
+
+def half_time(case: Case) -> float | None:
+    """When (s) half the contact was lost; None where it never was."""
+    half = case.summary.details.get("throughput at half contact [1]")
+    return None if half is None else float(np.interp(half, case.history["Throughput Q [1]"], case.history["Time [s]"]))
 
 
 def draw_field(ax: Axes, points: np.ndarray, triangles: np.ndarray, frame: Frame, what: tuple) -> None:
@@ -229,10 +234,8 @@ def plot_overview(cases: list[Case]) -> Figure:
     """The picture of the README: the running crack of the slowest bare case, and every overpotential."""
     case = cases[0]
     points, triangles, frames = read_fields(case.fields)
-    history = case.history
-    half = 0.5 * (1 + history["Contact fraction [1]"].min())
-    lost = history[history["Contact fraction [1]"] < half]
-    time = float((lost if len(lost) else history)["Time [s]"].iloc[0 if len(lost) else -1])
+    half = half_time(case)
+    time = float(case.history["Time [s]"].iloc[-1]) if half is None else half
     frame = min(frames, key=lambda item: abs(item.time - time))
     figure, axes = plt.subplots(1, 4, figsize=(13, 3.9), width_ratios=[1, 1, 1, 1.6], layout="constrained")
     for ax, what in zip(axes, PANELS, strict=False):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ def voltage() -> list[Anchor]:
         curves += [Curve(f"{rate} C, here", throughput, ours, True), Curve(f"{rate} C, PyBaMM", throughput, theirs)]
         anchors.append(at_most(f"cell voltage at {rate} C", "PyBaMM, 1-D, before damage", 1e3 * np.abs(ours - theirs).max(), 0.02, "mV"))
     picture = Picture("Q", "V", curves)
-    return [Anchor(**{**anchors[0].__dict__, "pictures": [picture]}), *anchors[1:]]
+    return [replace(anchors[0], pictures=[picture]), *anchors[1:]]
 
 
 def solve(rate: float, times: np.ndarray) -> np.ndarray:

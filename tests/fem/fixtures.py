@@ -8,11 +8,9 @@ import numpy as np
 import pandas as pd
 
 from ecmpipe.cards import CrystalCard, ElasticCard, HyperelasticCard, SurfacesCard, write_card, write_curve
+from ecmpipe.verify.cells import VOLUME_CHANGE, VOLUME_X
+from ecmpipe.verify.transport import POTENTIAL_V, POTENTIAL_X
 
-POTENTIAL_X = [0.2157, 0.25, 0.30, 0.40, 0.45, 0.50, 0.58, 0.60, 0.70, 0.80, 0.90, 0.98]
-POTENTIAL_V = [4.2999, 4.217, 4.181, 4.062, 4.002, 3.944, 3.841, 3.818, 3.742, 3.670, 3.589, 3.545]
-VOLUME_X = np.linspace(1, 0, 11)
-VOLUME_CHANGE = np.array([0, -0.42, -0.76, -1.04, -1.19, -1.34, -1.75, -2.91, -5.08, -6.70, -7.79]) / 100
 POLYMERS = {"polyamide": (0.30e9, 0.24e9, 4.2e9), "pdms": (0.03e9, 0.02e9, 2.0e9)}
 FORMULA_VOLUME = 3.375e-29
 

@@ -49,7 +49,7 @@ def test_a_killed_run_ends_as_the_whole_one(tmp_path: Path) -> None:
 
 
 def test_a_run_ends_before_its_job_and_is_taken_up(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    monkeypatch.setenv("ECMPIPE_IN_JOB", "1")
     words = command(tmp_path, "short")
     ended = subprocess.run([*words, "--runtime", "0.51"], capture_output=True, text=True)  # 30.6 s, of which 30 are for the end
     assert ended.returncode == 1 and "before the 0.51 minutes of its job end" in ended.stderr and "Traceback" not in ended.stderr

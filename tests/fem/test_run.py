@@ -146,7 +146,7 @@ def test_a_finished_run_is_not_computed_again(cases, monkeypatch):
 def test_an_interrupted_run_resumes_on_the_very_same_path(cases, tmp_path, monkeypatch):
     whole = history(cases["none/1C"])
     stop_after = len(whole) // 2
-    real, seen = run_module.history_row, []
+    real, seen = run_module.note_step, []
 
     def counted(*arguments):
         seen.append(1)
@@ -154,10 +154,10 @@ def test_an_interrupted_run_resumes_on_the_very_same_path(cases, tmp_path, monke
             raise KeyboardInterrupt  # as sudden as a kill: nothing is saved beyond the last checkpoint
         return real(*arguments)
 
-    monkeypatch.setattr(run_module, "history_row", counted)
+    monkeypatch.setattr(run_module, "note_step", counted)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, "none", 1)
-    monkeypatch.setattr(run_module, "history_row", real)
+    monkeypatch.setattr(run_module, "note_step", real)
     again = history(run(tmp_path, "none", 1))
     assert len(again) == len(whole)
     assert np.abs(again[NUMERIC] - whole[NUMERIC]).max().max() == 0
@@ -167,7 +167,7 @@ def test_a_termination_signal_saves_and_says_how_to_go_on(tmp_path, monkeypatch)
     import os
     import signal
 
-    real, seen = run_module.history_row, []
+    real, seen = run_module.note_step, []
 
     def signalled(*arguments):
         seen.append(1)
@@ -175,7 +175,7 @@ def test_a_termination_signal_saves_and_says_how_to_go_on(tmp_path, monkeypatch)
             os.kill(os.getpid(), signal.SIGTERM)
         return real(*arguments)
 
-    monkeypatch.setattr(run_module, "history_row", signalled)
+    monkeypatch.setattr(run_module, "note_step", signalled)
     with pytest.raises(ConvergenceError, match="run it again"):
         run(tmp_path, "none", 1)
     checkpoint = tmp_path / "none" / "1C" / "work" / "checkpoint.npz"

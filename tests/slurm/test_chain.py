@@ -18,7 +18,6 @@ import pytest
 from tests.conftest import ROOT, copy_project
 from tests.slurm.conftest import finish, start, until
 
-TIMES = re.compile(r"cpu|wall|seconds|host|time \[s\]", re.IGNORECASE)
 SMALL = ["--jobs", "4", "--set-resources", "dft_run:mem_mb=2000", "--configfile", "inputs/test.yaml"]
 
 
@@ -68,18 +67,19 @@ def test_the_chain_on_the_cluster_gives_what_it_gives_locally(cluster_run, finis
 EDITS = {
     "fem: {cases [h-1]: {default: {none: [1, 5, 10]}}}": {"fem_run"},
     "fem: {fracture: {onset [1]: 0.9}}": {"fem_run"},
-    # last: without it the pulls would go back to what they were, and run again
     "md: {polymers: {polyamide: {largest_strain [1]: 0.12, points: 80}}}": {"md_tensile", "hyperelastic_fit"},  # it has no cell here
 }
 
 
 def test_an_edit_reruns_on_the_cluster_what_it_touches(cluster_run) -> None:
     folder, env, _ = cluster_run
-    for text, rules in EDITS.items():
-        overlay = folder / "edit.yaml"
+    edits = []  # one upon the other: without an earlier one its results would go back to what they were, and run again
+    for number, (text, rules) in enumerate(EDITS.items()):
+        overlay = folder / f"edit{number}.yaml"
+        edits.append(overlay.name)
         overlay.write_text(re.sub(r"([a-z_0-9]+ \[[^\]]+\])", r"'\1'", text))
         began = time.time()
-        code, said = finish(start(folder, *SMALL[:-1], "inputs/test.yaml", "edit.yaml", env=env), folder, 900)
+        code, said = finish(start(folder, *SMALL, *edits, env=env), folder, 900)
         assert code == 0, said[-3000:]
         rerun = {path.parent.name for path in (folder / "results/benchmarks").rglob("*.tsv") if path.stat().st_mtime > began}
         assert rerun == rules | {"report_figures", "report_summary", "report_page"}, text
@@ -92,7 +92,7 @@ def test_an_edit_in_mid_run_reaches_no_job(cluster_run) -> None:
     overlay = folder / "edit.yaml"
     overlay.write_text("fem: {'cases [h-1]': {default: {none: [2]}}}")
     subprocess.run(["scontrol", "update", "nodename=n[1-2]", "state=drain", "reason=test"], check=True)
-    process = start(folder, *SMALL[:-1], "inputs/test.yaml", "edit.yaml", "--", target, env=env)
+    process = start(folder, *SMALL, "edit.yaml", "--", target, env=env)
     until(lambda: subprocess.run(["squeue", "-h", "-t", "PD"], capture_output=True, text=True).stdout.strip())
     parameters = folder / "inputs/parameters.yaml"
     kept = parameters.read_text()
@@ -116,7 +116,7 @@ def test_a_run_that_is_longer_than_its_job_goes_on_in_the_next_attempt(cluster_r
     overlay.write_text(f"fem: {{'cases [h-1]': {{default: {{none: [3]}}}}, {fine}}}")
     target = "results/fem/default/none/3C/history.csv"
     options = ["--retries", "5", "--set-resources", "fem_run:runtime=1"]
-    code, said = finish(start(folder, *SMALL[:-1], "inputs/test.yaml", "edit.yaml", *options, "--", target, env=env), folder, 900)
+    code, said = finish(start(folder, *SMALL, "edit.yaml", *options, "--", target, env=env), folder, 900)
     assert code == 0, said[-3000:]
     assert "minutes of its job end" in said
     shutil.rmtree(folder / "results/fem/default/none/3C")

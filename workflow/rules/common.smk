@@ -1,8 +1,10 @@
+import os
 import sys
 from pathlib import Path
 
 from ecmpipe import cost
 from ecmpipe.check import check_files
+from ecmpipe.deadline import IN_JOB
 from ecmpipe.errors import EcmpipeError
 from ecmpipe.orphans import refuse_orphans
 from ecmpipe.progress import ProgressHandler
@@ -15,6 +17,8 @@ try:
     if workflow.is_main_process:
         check_files(SETTINGS)
         refuse_orphans()
+    elif workflow.remote_exec:
+        os.environ[IN_JOB] = "1"
 except EcmpipeError as error:
     # One line per problem and exit code 2, before any job is planned.
     print(*(f"error: {line}" for line in str(error).splitlines()), sep="\n", file=sys.stderr)
