@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 OVERLAY ?=
 
-.PHONY: run test lint setup clean readme verify slurm-test kill-test versions bench-md
+.PHONY: run test lint setup clean readme verify profiles slurm-test kill-test versions bench-md
 
 run: $(STAMP)
 	@$(BIN)/python -m ecmpipe check $(if $(OVERLAY),--overlay '$(OVERLAY)')
@@ -26,6 +26,12 @@ readme: $(STAMP)
 verify: $(STAMP)
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable ".[verify]"
 	@$(BIN)/python -m ecmpipe verify --output results/verify/index.html --output-numbers results/verify/anchors.json
+
+# `snakemake --profile slurm --directory HERE --snakefile HERE/Snakefile` from any folder; a profile of that name which you have stays yours.
+profiles: PROFILES = $(or $(XDG_CONFIG_HOME),$(HOME)/.config)/snakemake
+profiles:
+	@mkdir -p '$(PROFILES)'
+	@test "$$(readlink '$(PROFILES)/slurm')" = '$(CURDIR)/profiles/slurm' || ln -sT '$(CURDIR)/profiles/slurm' '$(PROFILES)/slurm'
 
 # The real executor on a real Slurm of two nodes on this machine: needs root and Debian's packages. A quarter of an hour.
 slurm-test: $(STAMP)
