@@ -14,6 +14,7 @@ from ecmpipe.fem.filler import CONVEX, EXACT, NONE, mooney_rivlin_patches, patch
 from ecmpipe.fem.kernels import DIRECTIONAL, ELASTIC, ISOTROPIC, MIEHE, small_strain
 from ecmpipe.fem.linsolve import Pattern, StaleFactor
 from ecmpipe.fem.mesh import Cell, Mesh
+from ecmpipe.laws.fracture import spectral_stresses
 from ecmpipe.settings.fem import TopSettings
 
 NOTHING = np.empty(0, dtype=np.int64)
@@ -276,24 +277,33 @@ class Mechanics:
         square, j = (f**2).sum(axis=(1, 2)), np.linalg.det(f)
         return self.rubber.c10 * ((square + 1) * j ** (-2 / 3) - 3) + self.rubber.c01 * ((j**2 + square) * j ** (-4 / 3) - 3)
 
-    def normal_strain(self, u: np.ndarray, chem: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of ``chosen`` triangles: the intact stress s_nn over M = lambda + 2 mu, and the total strain across, both along the normals."""
-        mesh, e = self.mesh, chem[chosen]
+    def normal_parts(self, u: np.ndarray, chem: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of ``chosen`` triangles of small strain along their normals: the intact stress (Pa), what of it a crack takes away, that is
+        n . (d psi+/d eps) . n of their split, and the total strain."""
+        mesh, lam, mu, kind, normal = self.mesh, self.lam[chosen], self.mu[chosen], self.kind[chosen], self.normals[chosen]
         grad = np.einsum("tai,taj->tij", u.reshape(-1, 2)[mesh.triangles[chosen]], mesh.gradients[chosen])
-        normal = self.normals[chosen]
+        strain = np.zeros((len(chosen), 3, 3))
+        strain[:, :2, :2] = 0.5 * (grad + grad.transpose(0, 2, 1))
         across = np.einsum("tij,ti,tj->t", grad, normal, normal)
-        trace = grad[:, 0, 0] + grad[:, 1, 1] - 3 * e
-        return (self.lam[chosen] * trace + 2 * self.mu[chosen] * (across - e)) / (self.lam + 2 * self.mu)[chosen], across
+        strain -= chem[chosen, None, None] * np.eye(3)
+        stress = lam * np.trace(strain, axis1=1, axis2=2) + 2 * mu * (across - chem[chosen])
+        lost = np.select([kind == ELASTIC, kind == DIRECTIONAL], [0.0, np.maximum(stress, 0)], stress)
+        by_miehe = kind == MIEHE
+        if by_miehe.any():
+            lam_mu = (value[by_miehe, None, None] for value in (lam, mu))
+            plus = spectral_stresses(strain[by_miehe], *lam_mu)[0]
+            lost[by_miehe] = np.einsum("tij,ti,tj->t", plus[:, :2, :2], normal[by_miehe], normal[by_miehe])
+        return stress, lost, across
 
     def normal_stress(self, u: np.ndarray, g: np.ndarray, chem: np.ndarray, chosen: np.ndarray) -> float:
-        """Mean stress s_nn (Pa) over ``chosen`` triangles of small strain, with the traction degraded where it opens."""
-        stress = self.normal_strain(u, chem, chosen)[0] * (self.lam + 2 * self.mu)[chosen]
-        stress = np.where(stress > 0, g[chosen] * stress, stress)
-        return float(stress @ self.mesh.areas[chosen] / self.mesh.areas[chosen].sum())
+        """Mean stress (Pa) along the normals that ``chosen`` triangles of small strain carry with their crack."""
+        stress, lost, _ = self.normal_parts(u, chem, chosen)
+        return float((stress - (1 - g[chosen]) * lost) @ self.mesh.areas[chosen] / self.mesh.areas[chosen].sum())
 
     def opening(self, u: np.ndarray, g: np.ndarray, chem: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """What ``chosen`` triangles add to the normal inelastic opening (m2): area times (1 - g) <s_nn>+/M; of the filler, its strain."""
-        elastic, across = self.normal_strain(u, chem, chosen)
+        """What ``chosen`` triangles add to the normal inelastic opening (m2): area times lost stress over M; of the filler, its strain."""
+        _, lost, across = self.normal_parts(u, chem, chosen)
+        elastic = lost / (self.lam + 2 * self.mu)[chosen]
         if self.rubber is not None:
             elastic = np.where(np.isin(chosen, self.filler.chosen), across, elastic)
         return self.mesh.areas[chosen] * (1 - g[chosen]) * np.maximum(elastic, 0)

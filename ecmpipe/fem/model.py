@@ -15,7 +15,7 @@ from ecmpipe.fem.state import State
 from ecmpipe.fem.tables import Table
 from ecmpipe.laws.chemical_strain import chemical_strain
 from ecmpipe.laws.diffusion import one_c_current_density
-from ecmpipe.laws.fracture import band_toughness_factor, cohesive_ratio, lame, series_lame
+from ecmpipe.laws.fracture import band_toughness_factor, cohesive_ratio, confined_shrinkage, lame, series_lame
 from ecmpipe.settings.fem import PhaseSettings, RunStep
 
 SIGN = {"charge": 1.0, "rest": 0.0, "discharge": -1.0}
@@ -68,15 +68,18 @@ class Model:
         electrolyte = lame(n["youngs_modulus_electrolyte"], n["poisson_ratio_electrolyte"])
         in_cathode, in_filler = cell.layer == CATHODE, np.isin(cell.layer, (FILLER, BACKING))
         lam, mu = (np.where(in_cathode, a, b) for a, b in zip(cathode, electrolyte, strict=True))
+        self.shrinkage = in_cathode.astype(float)
         if fracture.band_modulus == "series" and not (cell.layer == FILLER).any():
             middle = series_lame(cathode, electrolyte)
             lam, mu = (np.where(cell.band, m, a) for m, a in zip(middle, (lam, mu), strict=True))
+            # the pair keeps its compliance, and with this what the cathode's half of it shrinks by
+            self.shrinkage[in_cathode & cell.band] = confined_shrinkage(*cathode) / confined_shrinkage(*middle)
         kind = np.where(cell.band, SPLITS[fracture.band_split], SPLITS[fracture.bulk])
         self.mechanics = Mechanics(
             cell, support_of(cell, self.settings.top), lam, mu, kind, cell.normals, cell.pairs if rubber else cell.pairs[:0], rubber
         )
-        # An elastic bulk cannot crack: the tail of an interface crack that reaches into it costs what it costs in the band,
-        # so the crack costs G_i. A tough bulk makes the band look tougher, which is divided out; PF-CZM has no tail beyond the band.
+        # An elastic bulk cannot crack: the tail of an interface crack that reaches into it costs what it costs in the band. A tough bulk
+        # makes the band look tougher, which is divided out; PF-CZM has no tail beyond the band.
         elastic = fracture.bulk == "elastic"
         toughness = n["interface_toughness"] / (1.0 if elastic or fracture.model == "PF-CZM" else self.band_factor())
         bulk = np.where(in_cathode, n["toughness_cathode"], n["toughness_electrolyte"])
@@ -180,10 +183,10 @@ class Model:
 
     def chemical_strain(self, charge: Charge) -> np.ndarray:
         """eps_chem (t,) of S.19 in the cathode, zero elsewhere."""
-        strain = np.zeros(len(self.cell.triangles))
         inside = self.cell.layer == CATHODE
         content = charge.x_li[self.cell.triangles[inside]].mean(axis=1)
-        strain[inside] = chemical_strain(self.volume(content), self.volume_start)
+        strain = self.shrinkage.copy()
+        strain[inside] *= chemical_strain(self.volume(content), self.volume_start)
         return strain
 
     def degradation(self, state: State) -> np.ndarray:
@@ -201,8 +204,8 @@ class Model:
         return min(1.0, float(state.contact @ self.cell.interface_length) / self.cell.width)  # rounding may pass 1
 
     def separation(self, state: State) -> np.ndarray:
-        """At each interface node, 1 where the crack counts as begun: d over its onset; of PF-CZM, whose d is no traction, the opening over
-        w_c = 2 G_c/f_t, where the traction ends."""
+        """At each interface node, 1 where the crack counts as begun: d over its onset; of PF-CZM the opening over w_c = 2 G_c/f_t, where
+        the traction ends."""
         if self.settings.fracture.model == "PF-CZM":
             return state.opening / self.opening_scale
         return self.interface_crack(state) / self.settings.fracture.onset

@@ -69,13 +69,14 @@ def history_row(
     """The values of `COLUMNS` at ``after``; overpotentials are those of the contact that this step started with.
 
     ``start`` holds Li (mol/m) and elastic energy (J/m) of the cell before the run. The energy imbalance is what the energy put in and lent
-    exceeds stored, crack and viscous energy by, over the energy put in; a jump of the crack leaves its kinetic energy there.
+    exceeds stored, crack and viscous energy by, over the energy put in: a jump of the crack leaves its kinetic energy there, a step in
+    which it runs far too much viscous dissipation, so either sign.
     """
     phase = model.protocol[int(before.phase)]
     seen = model.chemistry.observe(after.charge, model.current(phase), model.gate.with_floor(before.contact))
     elastic, crack = model.energies(after)
     on_interface = model.interface_crack(after)
-    broken = on_interface >= model.settings.fracture.onset
+    broken = model.separation(after) >= 1
     spent = elastic - start[1] + crack + record.viscous
     return [
         after.time,

@@ -199,7 +199,7 @@ def read_mesh(path: Path, where: str) -> meshio.Mesh:
 
 
 def file_cell(geometry: FileGeometry, band: float) -> Cell:
-    """A mesh that meshio reads, with physical groups by name: surfaces cathode, electrolyte, filler, backing; lines collector (fixed in y),
+    """A mesh that meshio reads, with physical groups by name: surfaces cathode, electrolyte, filler, backing; lines collector (clamped),
     symmetry (fixed in x), lithium, and top where that is not the lithium. Raises `SettingsError` that names what is missing."""
     path = Path(geometry.file)
     where = f"fem.geometry.file {path}"

@@ -16,7 +16,7 @@ from ecmpipe.fem.mesh import Mesh, triangle_gradients
 from ecmpipe.fem.phasefield import CrackField
 from ecmpipe.fem.shapes import read_mesh, refuse_flat, tensor_mesh, uniform
 from ecmpipe.fem.staggered import Alternation
-from ecmpipe.laws.fracture import cohesive_ratio, lame
+from ecmpipe.laws.fracture import cohesive_ratio, drawn_modulus, lame
 from ecmpipe.settings.base import read_yaml, validate
 from ecmpipe.settings.specimen import SpecimenSettings, TensorGeometry
 
@@ -70,7 +70,8 @@ def draw(settings: SpecimenSettings) -> tuple[Mesh, pd.DataFrame, np.ndarray, np
         kind,
         np.tile([0.0, 1.0], (count, 1)),
     )
-    a1 = cohesive_ratio(lam + 2 * mu, g_c, ell, settings.material.strength)
+    modulus = drawn_modulus(settings.split, settings.material.youngs_modulus, settings.material.poisson_ratio)
+    a1 = cohesive_ratio(modulus, g_c, ell, settings.material.strength)
     crack = CrackField(mesh, settings.model, np.full(count, g_c), ell, 0.0, np.ones(count, dtype=bool), a1)
     u, d, history, nothing = np.zeros(2 * len(mesh.nodes)), np.zeros(len(mesh.nodes)), np.zeros(count), np.zeros(count)
     rows, highest = [], 0.0

@@ -22,6 +22,11 @@ def series_lame(first: tuple[float, float], second: tuple[float, float]) -> tupl
     return 2 / (1 / (lam_1 + 2 * mu_1) + 1 / (lam_2 + 2 * mu_2)) - 2 * mu, mu
 
 
+def confined_shrinkage(lam: float, mu: float) -> float:
+    """(3 lambda + 2 mu)/(lambda + 2 mu): the stress-free strain across a layer that is held along its sides, over eps_chem."""
+    return (3 * lam + 2 * mu) / (lam + 2 * mu)
+
+
 def crack_density(d: np.ndarray, gradient_squared: np.ndarray, ell: float) -> np.ndarray:
     """Crack surface per volume (1/m): gamma = d2/(2 l) + (l/2) grad d . grad d (S.20, which lacks the l)."""
     return d**2 / (2 * ell) + ell / 2 * gradient_squared
@@ -183,6 +188,15 @@ CRACK_MODELS = {"AT2": CrackModel("AT2", 2.0), "AT1": CrackModel("AT1", 8 / 3), 
 def cohesive_ratio(modulus: np.ndarray, g_c: np.ndarray, ell: float, strength: float) -> np.ndarray:
     """a1 = 4 M G_c/(pi l f_t2) of PF-CZM with psi+ = <s_nn>2/(2M); below 3/2 the softening snaps back."""
     return 4 * modulus * g_c / (np.pi * ell * strength**2)
+
+
+def drawn_modulus(split: str, youngs_modulus: float, poisson_ratio: float) -> float:
+    """s2/(2 psi+) (Pa) of a bar drawn with stress s in plane strain, free at its sides: the M with which PF-CZM's strength is f_t there."""
+    across = -poisson_ratio * (1 + poisson_ratio)
+    strain = np.diag([1 - poisson_ratio**2, across, 0.0]) / youngs_modulus
+    lam_mu = lame(youngs_modulus, poisson_ratio)
+    plus = spectral_energies(strain, *lam_mu)[0] if split == "miehe" else elastic_energy(strain, *lam_mu)
+    return float(1 / (2 * plus))
 
 
 def at1_strength(modulus: float, g_c: float, ell: float) -> float:

@@ -58,7 +58,7 @@ def local_overpotential(voltage: np.ndarray, phi_se: np.ndarray, equilibrium: np
 def split_overpotential(voltage: float, e_eq_mean: float, e_eq_surface: float, phi_interface: float, phi_anode: float) -> dict[str, float]:
     """The parts of eta (V), which add up to S.7: charge transfer, cathode diffusion, electrolyte, anode (S.9).
 
-    Means are over the interface, weighted with the local current, so that the sum is exact.
+    Means are over the interface, weighted with the local current; whatever the weights, they add up.
     """
     return {
         "charge transfer": voltage - phi_interface - e_eq_surface,

@@ -12,7 +12,7 @@ from ecmpipe.settings.base import Count, Model, Name, Number, Step, existing_fil
 if TYPE_CHECKING:
     from ecmpipe.settings import Settings
 
-VERSION = 3
+VERSION = 4
 NO_FILLER = "none"
 DEFAULT = "default"
 
@@ -130,8 +130,11 @@ class FractureSettings(Model):
 
     @model_validator(mode="after")
     def _strength_is_of_the_interface(self) -> Self:
-        if self.model == "PF-CZM" and self.bulk != "elastic":
-            raise ValueError("'bulk: miehe' cannot go with PF-CZM, whose strength is known of the interface alone; set bulk: elastic")
+        if self.model == "PF-CZM" and "miehe" in (self.bulk, self.band_split):
+            raise ValueError(
+                "'bulk: miehe' and 'band_split: miehe' cannot go with PF-CZM, whose strength is that of a traction on the interface; "
+                "set bulk: elastic and band_split: directional"
+            )
         return self
 
     @field_validator("gate_end")

@@ -61,7 +61,7 @@ def model_of(
     return Model(values | numbers, run_step(settings, variant), c_rate, Table(np.array(POTENTIAL_X), np.array(POTENTIAL_V)), volume)
 
 
-def history_of(model: Model) -> tuple[pd.DataFrame, Record, State]:
+def history_of(model: Model) -> tuple[pd.DataFrame, Record]:
     """The history of the whole protocol."""
     record, rest = Record(), model.start()
     start = model.chemistry.lithium(rest.charge), model.energies(rest)[0]
@@ -69,21 +69,21 @@ def history_of(model: Model) -> tuple[pd.DataFrame, Record, State]:
     def accepted(before: State, after: State, record: Record, counts: dict[str, int]) -> None:
         note_step(model, before, after, record, start, counts | {"newton": 0})
 
-    state = run_protocol(model, rest, record, accepted)
-    return pd.DataFrame(record.rows, columns=list(COLUMNS)), record, state
+    run_protocol(model, rest, record, accepted)
+    return pd.DataFrame(record.rows, columns=list(COLUMNS)), record
 
 
 @cache
 def _onset(key: str) -> float:
     overlay, numbers, variant, c_rate, filler = yaml.safe_load(key)
-    _, record, state = history_of(model_of(overlay, numbers, variant, c_rate, filler))
-    return record.onset[0] if record.onset else state.throughput
+    record = history_of(model_of(overlay, numbers, variant, c_rate, filler))[1]
+    return record.onset[0] if record.onset else np.nan
 
 
 def onset(
     overlay: dict | None = None, numbers: dict | None = None, variant: str = DEFAULT, c_rate: float = 1.0, filler: str = "none"
 ) -> float:
-    """Throughput at the onset of a narrow cell, at the end of its charge where nothing cracks; each case is run once."""
+    """Throughput at the onset of a narrow cell, NaN (which no anchor takes) where nothing cracks; each case is run once."""
     return _onset(yaml.safe_dump([merge(copy.deepcopy(NARROW), overlay or {}), numbers or {}, variant, c_rate, filler]))
 
 
@@ -91,7 +91,7 @@ def onset(
 def energy() -> list[Anchor]:
     """A viscous crack in short steps: put in and lent against stored, crack and viscous, over what the crack took."""
     overlay = merge(NARROW, {"time": {"crack_limit [1]": 0.03, "smallest_step [1]": 5e-6, "most_steps [1]": 4000}})
-    table, _, _ = history_of(model_of(overlay, {"viscous_time": 60.0}))
+    table, _ = history_of(model_of(overlay, {"viscous_time": 60.0}))
     taken = table["Crack energy [J.m-1]"] + table["Viscous dissipation [J.m-1]"]
     late, lent = taken > 0.3 * taken.iloc[-1], table["Energy lent by the history [J.m-1]"] / taken
     error = (table["Energy imbalance [1]"] * table["Energy put in [J.m-1]"] / taken).abs()
@@ -108,7 +108,7 @@ def energy() -> list[Anchor]:
     return [
         at_most("energy balance over what the crack took", "put in + lent = elastic + crack + viscous", error[late].max(), 3e-2,
                 pictures=[Picture("Q", "energy [µJ/m]", curves)]),
-        Anchor("what the history lent, over what the crack took", "small and never negative in a slow crack", lent.iloc[-1], 0.0, 0.1),
+        at_most("what the history lent, over what the crack took", "small in a slow crack", lent.iloc[-1], 0.1),
         at_most("Li balance, worst step", "all Li of the cell", table["Li imbalance [1]"].max(), 1e-10),
         at_most("current balance, worst step", "what the electrodes pass", table["Current imbalance [1]"].max(), 1e-8),
     ]  # fmt: skip
@@ -144,27 +144,36 @@ def statements() -> list[Anchor]:
 
 @check("stack pressure", slow=True)
 def pressure() -> list[Anchor]:
-    """A clamped top and platens under 0, 5 and 50 MPa reach the cut-off without a failed step, with AT2 and PF-CZM."""
+    """A clamped top and platens under 0, 5 and 50 MPa reach the cut-off, every step in agreement, with AT2 and PF-CZM."""
     anchors = []
-    for variant in (DEFAULT, "cohesive"):
+    for variant, name in ((DEFAULT, "AT2"), ("cohesive", "PF-CZM")):
         opened = []
-        for hold, megapascal in (("clamped", 0), ("platen", 0), ("platen", 5), ("platen", 50)):
+        for hold, megapascal, filler in (
+            ("clamped", 0, "none"), ("platen", 0, "none"), ("platen", 5, "none"), ("platen", 50, "none"), ("platen", 50, "pdms")
+        ):  # fmt: skip
             overlay = merge(NARROW, {"top": {"hold": hold, "pressure [Pa]": megapascal * 1e6}})
-            table, record, _ = history_of(model_of(overlay, {}, variant))
-            failed = float("cut-off" not in record.reason)
-            what = f"{'AT2' if variant == DEFAULT else 'PF-CZM'}, {hold}" + ("" if hold == "clamped" else f" at {megapascal} MPa")
-            anchors.append(at_most(f"{what}: failed", f"ended by: {record.reason}", failed, 0.0))
-            if hold == "platen":
+            model = model_of(overlay, {}, variant, filler=filler)
+            table, record = history_of(model)
+            what = f"{name}, filler {filler}, {hold}" + ("" if hold == "clamped" else f" at {megapascal} MPa")
+            anchors.append(at_most(f"{what}: steps that did not converge", _course(table, record), _unconverged(model, table, record), 0.0))
+            if hold == "platen" and filler == "none":
                 opened.append(1e9 * table["Largest opening [m]"].max())
-        table, record, _ = history_of(
-            model_of(merge(NARROW, {"top": {"hold": "platen", "pressure [Pa]": 50e6}}), {}, variant, filler="pdms")
-        )
-        failed = float("cut-off" not in record.reason)
-        anchors.append(at_most(f"{variant}, PDMS between, platen at 50 MPa: failed", f"ended by: {record.reason}", failed, 0.0))
         words = ", ".join(f"{gap:.3g}" for gap in opened)
         ratio = max(after / before for before, after in zip(opened[:-1], opened[1:], strict=True))
-        anchors.append(Anchor(f"{variant}: largest gap against that under less pressure", f"{words} nm at 0, 5, 50 MPa", ratio, 0.0, 0.999))
+        anchors.append(Anchor(f"{name}: largest gap against that under less pressure", f"{words} nm at 0, 5, 50 MPa", ratio, 0.0, 0.999))
     return anchors
+
+
+def _unconverged(model: Model, table: pd.DataFrame, record: Record) -> float:
+    """Accepted steps whose forces or crack were left above their tolerance; infinite where the run did not reach its cut-off."""
+    solver = model.settings.solver
+    forces, crack = table["Force residual [1]"], table["Crack change of the last stagger [1]"]
+    loose = (forces > solver.force_tolerance) | (crack > solver.crack_tolerance)
+    return float(loose.sum()) if "cut-off" in record.reason else np.inf
+
+
+def _course(table: pd.DataFrame, record: Record) -> str:
+    return f"{table['Time [s]'].nunique()} accepted, {record.rejected} halved; ended by: {record.reason}"
 
 
 STUDY: dict[str, tuple[list[float], int, Callable[[float], tuple[dict, dict]]]] = {  # values, the default's place, overlay and numbers

@@ -89,7 +89,24 @@ def bars() -> list[Anchor]:
         near("peak of a PF-CZM bar", "f_t", third.max(), strength, 2e-2, "Pa"),
         near("work to break the PF-CZM bar", "G_c", work, toughness, 3e-2, "J/m2"),
         at_most("stress left when it is broken", "over f_t", abs(third[-1]) / strength, 1e-2),
+        *[near(f"peak of a PF-CZM plate, nu = 0.3, split {split}", "f_t", _plate(split), 1.0, 1e-2, "f_t") for split in ("none", "miehe")],
     ]
+
+
+def _plate(split: str) -> float:
+    """Peak stress over f_t of a square of two triangles, free at its sides, as the files in `inputs/specimens` describe one."""
+    modulus, strength, side = 1e9, 1e6, 1e-3
+    end = 2 * strength / modulus * side
+    described = {
+        "title": "plate", "source": "closed form", "model": "PF-CZM", "split": split, "length_scale [m]": side,
+        "residual_stiffness [1]": RESIDUAL, "most_staggers [1]": 5000, "stop_below [1]": 0.9, **LOOP.model_dump(by_alias=True),
+        "geometry": {"shape": "grid", "x [m]": [[0, side, side]], "y [m]": [[0, side, side]]},
+        "material": {"youngs_modulus [Pa]": modulus, "poisson_ratio [1]": 0.3, "toughness [J.m-2]": 10 * strength**2 * side / modulus,
+                     "strength [Pa]": strength},
+        "holds": [{"box [m]": [0, 0, side, 0], "directions": ["y"]}, {"box [m]": [0, 0, 0, 0], "directions": ["x"]}],
+        "load": {"box [m]": [0, side, side, side], "direction": "y", "path [m]": [[end, end / 400]]},
+    }  # fmt: skip
+    return float(draw(validate(SpecimenSettings, described))[1]["Force [N.m-1]"].max()) / (strength * side)
 
 
 def _profile(model: str, ell: float, per_length: int, g_c: np.ndarray | None = None) -> tuple[CrackField, np.ndarray]:

@@ -9,7 +9,7 @@ from scipy.sparse.linalg import spsolve
 from skfem import Basis, BilinearForm, ElementTriP1, ElementTriP2, ElementVector, LinearForm, MeshTri, asm, condense, solve
 from skfem.helpers import ddot, sym_grad, trace
 
-from ecmpipe.fem.mechanics import SPLITS, Mechanics, Support
+from ecmpipe.fem.mechanics import SPLITS, Mechanics, Rubber, Support
 from ecmpipe.fem.mesh import Mesh
 from ecmpipe.fem.shapes import tensor_mesh
 from ecmpipe.laws import mooney_rivlin
@@ -72,9 +72,8 @@ def _difference(function, u: np.ndarray, place: int, h: float, *more: np.ndarray
 
 @check("Mooney-Rivlin")
 def rubber() -> list[Anchor]:
-    """S.37 at kappa/mu = 5e4 against the incompressible forms, and its pressure against kappa (J - 1)."""
-    c10, c01 = 0.30, 0.24
-    kappa = 5e4 * 2 * (c10 + c01)
+    """The law S.37 against the incompressible forms and its pressure against kappa (J - 1); the solver's filler against law and form."""
+    c10, c01, kappa = 0.30, 0.24, 4.2
     law = mooney_rivlin.two_parameters(c10, c01, kappa)
     anchors = []
     for name, axes in (("uniaxial", (1.0, -0.5, -0.5)), ("equibiaxial", (1.0, 1.0, -2.0))):
@@ -91,7 +90,37 @@ def rubber() -> list[Anchor]:
         anchors.append(at_most(f"{name} tension", "2 (C10 + C01/l)(l2 - 1/l) and its equibiaxial twin, at J = 1", max(errors), 1e-10))
     swollen = mooney_rivlin.cauchy_stress(np.eye(3) * 1.05 ** (1 / 3), law)
     anchors.append(near("volumetric stress at J = 1.05", "kappa (J - 1)", swollen[0, 0], kappa * 0.05, 1e-9, "Pa"))
+    stretch = 1.3
+    f = np.diag([0.9, stretch, 1.0])
+    whole = f @ mooney_rivlin.second_piola_kirchhoff(f.T @ f, law)
+    given = _drawn_filler(Rubber(c10, c01, kappa), f, free=False)
+    anchors.append(near("filler of the solver, homogeneous", "P = F S of the law (S.36)", given, whole[1, 1], 1e-10, "Pa"))
+    exact = 2 * (c10 + c01) * (stretch**2 - stretch**-2) / stretch
+    stiff = Rubber(c10, c01, 5000 * 2 * (c10 + c01))
+    found = _drawn_filler(stiff, np.diag([1 / stretch, stretch, 1.0]), free=True)
+    form = "2 (C10 + C01)(l2 - l-2)/l, kappa/mu = 5000"
+    anchors.append(near("filler of the solver, drawn with free sides", form, found, exact, 1e-3, "Pa"))
     return anchors
+
+
+def _drawn_filler(law: Rubber, f: np.ndarray, *, free: bool) -> float:
+    """Nominal stress (Pa) on the top of a unit square of filler under ``f`` in plane strain; ``free`` leaves its sides to equilibrium."""
+    nodes, triangles, _ = tensor_mesh(np.linspace(0, 1, 5), np.linspace(0, 1, 5))
+    mesh, count = Mesh(nodes, triangles), len(triangles)
+    x, y = nodes.T
+    ends = (y == 0) | (y == 1)
+    held = np.concatenate([2 * np.flatnonzero(x == 0), 2 * np.flatnonzero(ends) + 1]) if free else np.arange(2 * len(nodes))
+    ones, nothing = np.ones(count), np.zeros(count)
+    pairs = np.arange(count).reshape(-1, 2)
+    problem = Mechanics(
+        mesh, Support.holding(len(nodes), held), ones, ones, np.full(count, SPLITS["elastic"]), np.zeros((count, 2)), pairs, law
+    )
+    u = (nodes @ (f[:2, :2] - np.eye(2))).ravel()
+    forces = problem.evaluate(u, ones, nothing)
+    for _ in range(12 if free else 0):
+        u, _ = problem.newton(u, forces, ones, nothing, 1e-10)
+        forces = problem.evaluate(u, ones, nothing)
+    return float(problem.reaction[2 * np.flatnonzero(y == 1) + 1].sum())
 
 
 def _exact(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

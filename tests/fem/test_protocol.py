@@ -184,7 +184,7 @@ def test_a_cracked_cycle_keeps_balances_and_bounds_with_every_crack_model(cracke
     assert len(record.ends) == 3 and not record.reason.startswith("stopped"), name
     assert record.onset is not None and 0.3 < record.onset[0] < 0.6
     assert case.crack.model.name == name
-    # a jump of the crack leaves its kinetic energy in the balance, else little is lost
+    # what a jump leaves in the balance is no error of the rest
     assert table["Energy imbalance [1]"][table[THROUGHPUT] < record.onset[0] - 0.02].abs().max() < 0.02
 
 

@@ -79,6 +79,7 @@ def test_a_variant_sets_numbers_another_shape_and_its_own_protocol():
         ({"geometry": {"filler_place": "above"}}, ("filler_place", "between", "behind")),
         ({"fracture": {"gate_end [1]": 0.4}}, ("gate_end", "above gate_start")),
         ({"fracture": {"model": "AT3"}}, ("fracture.model", "PF-CZM")),
+        ({"fracture": {"model": "PF-CZM", "band_split": "miehe"}}, ("fracture", "PF-CZM", "band_split: directional")),
         ({"time": {"smallest_step [1]": 0.1}}, ("smallest_step", "step [1] = 0.02")),
         ({"top": {"hold": "free"}}, ("top.hold", "clamped")),
         ({"top": {"hold": "clamped", "pressure [Pa]": 5e7}}, ("top", "5e+07", "clamped top", "hold: platen")),

@@ -150,3 +150,31 @@ def test_a_load_belongs_to_the_top_alone():
         loaded = np.isin(support.number, np.flatnonzero(support.load))
         assert np.array_equal(np.flatnonzero(loaded), 2 * cell.top + 1)
     assert not support_of(cell, top("clamped", 0.0)).load.any()
+
+
+@pytest.mark.parametrize("split", ["directional", "miehe"])
+def test_the_interface_traction_is_what_the_top_is_held_with(split, tmp_path):
+    # the same force crosses every height, whatever part of the stress the split lets a crack take
+    case = model(tmp_path, {"fracture": {"band_split": split}})
+    cell, chem = case.cell, -0.004 * case.shrinkage
+    g, u = np.where(cell.band, 0.5, 1.0), np.zeros(2 * len(cell.nodes))
+    for _ in range(15):
+        u, _ = case.mechanics.newton(u, case.mechanics.evaluate(u, g, chem), g, chem, 1e-10)
+    case.mechanics.evaluate(u, g, chem)
+    held = case.mechanics.reaction[2 * cell.top + 1].sum() / cell.width
+    assert case.mechanics.normal_stress(u, g, chem, case.under_surface) == pytest.approx(held, rel=2e-3)
+
+
+def test_a_pair_in_series_shrinks_and_yields_as_its_neighbours_do(tmp_path):
+    # between rigid sides the stress of the whole stack is the same with the band's own moduli and with those in series
+    stress = []
+    for modulus in ("own", "series"):
+        wide = {"width [m]": 30e-6, "elements_per_length_scale [1]": 1}
+        case = model(tmp_path, {"fracture": {"band_modulus": modulus}, "geometry": wide})
+        mechanics, cell = case.mechanics, case.cell
+        chem, g, u = -0.004 * case.shrinkage, np.ones(len(cell.triangles)), np.zeros(2 * len(cell.nodes))
+        for _ in range(3):
+            u, _ = mechanics.newton(u, mechanics.evaluate(u, g, chem), g, chem, 1e-10)
+        inner = np.intersect1d(case.under_surface, np.flatnonzero(cell.nodes[cell.triangles].mean(axis=1)[:, 0] < 3e-6))
+        stress.append(mechanics.normal_stress(u, g, chem, inner))
+    assert stress[1] == pytest.approx(stress[0], rel=1e-4)

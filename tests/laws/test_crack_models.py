@@ -81,6 +81,17 @@ def test_pf_czm_has_the_strength_it_is_given_whatever_the_length_scale():
             assert (slope[0] < 0) == grows
 
 
+@pytest.mark.parametrize("poisson", [0.0, 0.18, 0.3])
+@pytest.mark.parametrize("split", ["none", "miehe"])
+def test_the_drawn_modulus_is_that_of_a_bar_in_plane_strain(split, poisson):
+    # none: E/(1 - nu2); Miehe's split leaves out the sides, which shorten: (lambda/2) tr2 + mu e2
+    lam, mu = fracture.lame(MODULUS, poisson)
+    along = (1 - poisson**2) / MODULUS
+    trace = (1 + poisson) * (1 - 2 * poisson) / MODULUS
+    expected = 1 / along if split == "none" else 1 / (lam * trace**2 + 2 * mu * along**2)
+    assert fracture.drawn_modulus(split, MODULUS, poisson) == pytest.approx(expected)
+
+
 def test_pf_czm_softens_along_a_line_that_ends_at_twice_the_toughness_over_the_strength():
     # Wu 2017: the opening w of a localised crack and its traction, sigma = f_t (1 - w/w_c) with w_c = 2 G_c/f_t.
     strength, ell = 2e8, 0.02e-6

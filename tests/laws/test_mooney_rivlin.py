@@ -67,6 +67,12 @@ def test_erratum_s34_invariants_of_a_known_stretch() -> None:
 def test_erratum_s33_a_constant_term_is_no_energy() -> None:
     # the sums of S.33 begin at p = q = 0, which would store C00 in a body at rest
     assert law.energy(np.eye(3), {"C00": 5.0, "C10": 1.0, "kappa1": 1.0}) == 0
+    # with N_p = N_q = 1 they hold a mixed term too, which S.37 drops
+    c = np.diag([1.3, 0.9, 1.2])
+    i1, i2, i3 = law.principal_invariants(c)
+    mixed = (i1 * i3 ** (-1 / 3) - 3) * (i2 * i3 ** (-2 / 3) - 3)
+    assert law.energy(np.sqrt(c), {"C11": 2.0}) == pytest.approx(2 * mixed)
+    assert "C11" not in law.two_parameters(1.0, 1.0, 1.0)
 
 
 def test_cauchy_stress_s35_of_a_rotated_body_rotates() -> None:
