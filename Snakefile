@@ -5,8 +5,10 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-configfile: "inputs/parameters.yaml"
-configfile: "inputs/default.yaml"
+if not workflow.remote_exec:  # a job that starts later reads the frozen copy, whatever became of these
+
+    configfile: "inputs/parameters.yaml"
+    configfile: "inputs/default.yaml"
 
 
 report: "workflow/report/workflow.rst"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,8 @@ def check(*, overlay: list[Path] | None = None) -> int:
 
 def check_files(settings: Settings) -> None:
     """Read every crystal, polymer and mesh file that the settings name, and mesh every cell; the workflow asks this before it plans."""
+    if settings.dft.engine == "ase":
+        check_calculator(settings.dft.ase.calculator.factory)
     for name, material in settings.dft.materials.items():
         crystal = read_crystal(Path(material.crystal))
         try:
@@ -48,6 +51,17 @@ def check_files(settings: Settings) -> None:
         case, numbers = variant_settings(settings, variant)
         for filler in fillers:
             check_cell(case.geometry, numbers, filler, variant)
+
+
+def check_calculator(factory: str) -> None:
+    """Refuse a calculator whose package is not installed here, without importing it."""
+    module = factory.partition(":")[0]
+    try:
+        found = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package it lies in
+        found = False
+    if not found:
+        raise SettingsError(f"dft.ase.calculator.factory: there is no module '{module}' here; install its package or name another factory")
 
 
 def check_cell(geometry: Geometry, numbers: FemParameters, filler: str, variant: str) -> None:

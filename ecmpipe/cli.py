@@ -17,7 +17,7 @@ import typing
 from collections.abc import Callable
 from pathlib import Path
 
-from ecmpipe.errors import EcmpipeError, SettingsError
+from ecmpipe.errors import CardError, EcmpipeError, SettingsError
 from ecmpipe.provenance import hash_files, write_provenance
 from ecmpipe.settings.base import Step, validate
 
@@ -87,8 +87,11 @@ def _run(command: str, arguments: list[str]) -> int:
     if step is not None:
         values["step"] = validate(hints["step"], _load(step), where=command)
     began = time.time()
-    inputs = hash_files(_inputs(values)) if any(map(_is_output, values)) else {}  # as they are before the step reads them
+    read = _inputs(values) if any(map(_is_output, values)) else []
+    inputs = hash_files(read)  # as they are before the step reads them
     outcome = function(**values)
+    if changed := [name for name, digest in hash_files(read).items() if digest != inputs[name]]:
+        raise CardError(f"{', '.join(changed)}: changed while this step worked; run it again")
     outputs = [path for key, value in values.items() if _is_output(key) for path in _paths(value)]
     if outputs:
         write_provenance(command, values.get("step"), inputs, outputs, outcome or {}, began, values.get("work"))

@@ -17,6 +17,20 @@ SHORTEST, LONGEST = 30, 2880  # min; longer steps resume in the next attempt
 SNAKEMAKE = 600  # MB, itself beside the step
 
 
+def dft_minutes(settings: Settings) -> int:
+    """Minutes of one ``dft_run``: a batch of the embedded engine takes some; of VASP, and of other calculators, nobody knows."""
+    return 120 if _is_embedded(settings) else 1440
+
+
+def dft_memory(settings: Settings, attempt: int) -> int:
+    """MB of one ``dft_run``, more at every attempt; a guess for VASP on one node."""
+    return attempt * (3000 if _is_embedded(settings) else 64000)
+
+
+def _is_embedded(settings: Settings) -> bool:
+    return settings.dft.engine == "ase" and "gpaw" not in settings.dft.ase.calculator.factory.lower()
+
+
 def equilibrate_minutes(settings: Settings, polymer: str) -> int:
     """Minutes of ``md_equilibrate`` on one core, with every extension of the last stage."""
     chosen, dynamics = settings.md.polymers[polymer], settings.md.dynamics
@@ -47,6 +61,11 @@ def fem_minutes(settings: Settings) -> int:
     width = getattr(settings.fem.geometry, "width", 4e-6)
     nodes = width / length * 10 * settings.fem.geometry.elements_per_length_scale * settings.fem.geometry.band_half_width
     return _minutes(settings.fem.time.most_steps * nodes * PER_NODE_STEP * 2)
+
+
+def calibrate_minutes(settings: Settings) -> int:
+    """Minutes of ``fem_calibrate``: some cells up to their onset; finished trials are kept for the next attempt."""
+    return min(LONGEST, 4 * fem_minutes(settings))
 
 
 def fem_memory(attempt: int) -> int:

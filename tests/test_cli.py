@@ -7,6 +7,7 @@ import inspect
 import json
 import typing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -45,6 +46,21 @@ def printed() -> dict:
     number = {"value": 1.0, "unit": "s", "label": "printed", "source": "test"}
     times = dict.fromkeys(("intact_time_1c", "crack_time_1c", "crack_time_5c", "crack_time_10c"), number)
     return times | dict.fromkeys(("density_polyamide", "density_pdms"), number | {"unit": "kg.m-3"})
+
+
+def test_an_input_that_changes_under_its_step_fails_it(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    source, output = tmp_path / "in.txt", tmp_path / "out.txt"
+    source.write_text("before")
+
+    def step(*, source: Path, output: Path) -> None:
+        output.write_text(source.read_text())
+        source.write_text("after")
+
+    monkeypatch.setattr("ecmpipe.cli.importlib.import_module", lambda name: SimpleNamespace(step=step))
+    monkeypatch.setitem(COMMANDS, "check", "here:step")
+    assert main(["check", "--source", str(source), "--output", str(output)]) == 1
+    assert "in.txt: changed while this step worked" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.provenance.json"))
 
 
 def test_provenance_tells_settings_inputs_and_result(finished_run: tuple[Path, dict[str, str]]) -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import sys
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ecmpipe.cards import read_card, write_card
+from ecmpipe.deadline import Deadline
 from ecmpipe.dft.inputs import vasp_files
 from ecmpipe.dft.records import BatchCard, Cell, InterfaceCard, KeptRun, RunCard, SlabsCard, StructuresCard, cell_of
 from ecmpipe.dft.starts import interface_start, material_start
 from ecmpipe.engines.launch import Engine, Outcome, Request, deciding
+from ecmpipe.engines.process import hold
 from ecmpipe.errors import CardError, EngineError, SettingsError
 from ecmpipe.settings.dft import INTERFACE
 from ecmpipe.settings.dft_runs import RunStep, Task
@@ -42,7 +43,7 @@ def run_batch(
     """
     if runtime is not None and not 0 < runtime < 1e9:
         raise SettingsError(f"dft-run: runtime {runtime} min is no time to work in; correct the rule's resource 'runtime'")
-    deadline = None if runtime is None else time.monotonic() + 60 * runtime
+    deadline, began = Deadline(runtime), time.monotonic()
     start = _starts(step, material, cells)
     known: dict[str, RunCard] = {}
     for path in upstream:
@@ -52,19 +53,22 @@ def run_batch(
     reused = 0
     locks = []
     for number, task in enumerate(step.tasks):
-        locks.append(_lock(work / task.name))
+        locks.append(hold(work / task.name))
         cell, facts = start(task, known | runs)
         folder = work / task.name
         request = build_request(step, task, cell, polar=facts.pop("polar"))
         name, digest = None, input_hash(step, request)
         found = _finished(folder, digest)
         if found is None:
-            engine = engine or make_engine(step, None if deadline is None else deadline - time.monotonic())
+            left = None if deadline.minutes is None else 60 * deadline.minutes - (time.monotonic() - began)
+            engine = engine or make_engine(step, left)
             name = engine.name
-            began = time.process_time()
+            used = time.process_time()
             print(f"{material} {batch} {number + 1}/{len(step.tasks)}: {task.name}", file=sys.stderr, flush=True)
-            run = _record(task, engine.relax(request, folder), time.process_time() - began, facts)
+            run = _record(task, engine.relax(request, folder), time.process_time() - used, facts)
             write_card(folder / RESULT, KeptRun(digest=digest, engine=name, run=run))
+            if not deadline.lap() and number + 1 < len(step.tasks):
+                raise EngineError(f"{material} {batch}: {number + 1} of {len(step.tasks)} runs; {deadline.words}")
         else:
             name, run = found.engine, found.run
             reused += 1
@@ -74,17 +78,6 @@ def run_batch(
     calls = sum(run.steps + 1 for run in runs.values())
     corrected = {run.name: run.corrections for run in runs.values() if run.corrections}
     return {"engine": name, "runs": len(runs), "reused": reused, "calls": calls, "run cpu [s]": round(seconds, 1), "corrections": corrected}
-
-
-def _lock(folder: Path) -> TextIO:
-    """Hold a run's folder until the process ends: two jobs in one folder would read each other's half-written files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    stream = open(folder / ".lock", "w")  # noqa: SIM115  it stays open
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise EngineError(f"{folder}: another dft-run works here; wait for it or end it, then rerun") from None
-    return stream
 
 
 def _starts(step: RunStep, material: str, cells: Path) -> Any:

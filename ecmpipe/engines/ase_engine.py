@@ -19,7 +19,7 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS, FIRE, FIRE2, LBFGS
 
 from ecmpipe.engines.launch import Outcome, Request, load_factory
-from ecmpipe.errors import ConvergenceError, EngineError
+from ecmpipe.errors import ConvergenceError, EcmpipeError, EngineError
 from ecmpipe.settings.dft import AseSettings
 
 OPTIMISERS = {"BFGS": BFGS, "LBFGS": LBFGS, "FIRE": FIRE, "FIRE2": FIRE2}
@@ -40,6 +40,17 @@ class AseEngine:
 
     def relax(self, request: Request, folder: Path) -> Outcome:
         """Relax until the largest force and, with the cell, the largest stress component are small enough."""
+        try:
+            return self._relax(request, folder)
+        except (EcmpipeError, OSError):
+            raise
+        except Exception as error:  # a foreign calculator may raise anything
+            raise EngineError(
+                f"{folder}: {self.name} fails on '{request.name}' ({type(error).__name__}: {error}); "
+                "see dft.ase.calculator, and what of the elements and arguments it knows"
+            ) from error
+
+    def _relax(self, request: Request, folder: Path) -> Outcome:
         for name, text in request.files.items():  # a user with a licence can repeat any run with VASP
             (folder / name).write_text(text, encoding="utf-8")
         atoms = request.atoms.copy()
@@ -83,8 +94,11 @@ class AseEngine:
         arguments = {key: value for key, value in self.settings.calculator.arguments.items() if value is not None}
         try:
             return self.factory(**arguments, **asked)
-        except TypeError as error:
-            raise EngineError(f"calculator.arguments: {self.settings.calculator.factory} refuses them: {error}") from None
+        except (EcmpipeError, OSError):
+            raise
+        except Exception as error:  # the factory is the user's
+            text = f"{type(error).__name__}: {error}"
+            raise EngineError(f"calculator.arguments: {self.settings.calculator.factory} refuses them: {text}") from None
 
 
 def _largest_force(atoms: Atoms) -> float:

@@ -16,7 +16,7 @@ from custodian import Custodian
 from custodian.vasp import handlers
 from custodian.vasp.jobs import VaspJob
 
-from ecmpipe.engines.process import end_with_parent
+from ecmpipe.engines.process import end_with_parent, own_mpi
 
 START_TIME = "CUSTODIAN_WALLTIME_START"
 
@@ -29,7 +29,7 @@ class GuardedJob(VaspJob):
         folder = Path(directory)
         with open(folder / self.output_file, "w") as out, open(folder / self.stderr_file, "w") as error:
             self._vasp_process = subprocess.Popen(
-                self.vasp_cmd, cwd=folder, stdout=out, stderr=error, start_new_session=True, preexec_fn=end_with_parent()
+                self.vasp_cmd, cwd=folder, env=own_mpi(), stdout=out, stderr=error, start_new_session=True, preexec_fn=end_with_parent()
             )
         return self._vasp_process
 

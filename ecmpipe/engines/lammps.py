@@ -8,7 +8,6 @@ take turns; ``state.json`` knows the hashes of what the chunks left, and what wa
 
 from __future__ import annotations
 
-import fcntl
 import importlib.util
 import json
 import math
@@ -25,6 +24,7 @@ from typing import Any
 from ecmpipe.cards import write_json
 from ecmpipe.deadline import Deadline
 from ecmpipe.engines.lammps_launch import Launcher, Module, Program
+from ecmpipe.engines.process import hold
 from ecmpipe.errors import EngineError
 from ecmpipe.provenance import hash_file
 
@@ -93,7 +93,7 @@ def run_deck(
     """
     work = work.resolve()
     with _disk_errors(work), ExitStack() as stack:
-        stack.callback(_lock(work).close)
+        stack.callback(hold(work).close)
         record = _record(work, identity)
         if not record["done"]:
             if (work / STATE).exists():
@@ -131,17 +131,6 @@ def _disk_errors(work: Path) -> Iterator[None]:
             f"{path}: {error.strerror or error}; see that the disk of {work} has room and that you may write there, "
             "then run the step again: it resumes after the last finished chunk"
         ) from None
-
-
-def _lock(work: Path) -> Any:
-    work.mkdir(parents=True, exist_ok=True)
-    stream = open(work / ".lock", "w")  # noqa: SIM115  it stays open
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        stream.close()
-        raise EngineError(f"{work}: another process works in this folder; wait for it, or end it, and run the step again") from None
-    return stream
 
 
 def _empty(work: Path) -> None:

@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ecmpipe.engines.process import end_group, end_with_parent
+from ecmpipe.engines.process import end_group, end_with_parent, own_mpi
 from ecmpipe.errors import EngineError
 
 
@@ -45,7 +45,7 @@ class Launcher(AbstractContextManager):
 
     def start(self, command: list[str], environment: dict[str, str], **streams: Any) -> subprocess.Popen:
         """Start a Python module that ends with this process."""
-        environment, ask = {**os.environ, **environment}, end_with_parent(self.last_word)
+        environment, ask = {**own_mpi(), **environment}, end_with_parent(self.last_word)
         python = [sys.executable, "-m", *command]
         self.process = subprocess.Popen(python, cwd=self.work, env=environment, preexec_fn=ask, text=True, **streams)
         return self.process

@@ -13,6 +13,7 @@ import numpy as np
 
 from ecmpipe.cards import FemParametersCard, read_card, read_curve, write_card
 from ecmpipe.deadline import Deadline
+from ecmpipe.engines.process import hold
 from ecmpipe.errors import CardError, ConvergenceError, SettingsError
 from ecmpipe.fem.model import Model
 from ecmpipe.fem.output import frame_of, note_step, reason_for_frame, summarise, write_fields, write_history
@@ -57,9 +58,10 @@ def run_case(
     model = Model({name: number.value for name, number in numbers.items()}, step, c_rate, potential, volume)
     key = _key(step, filler, c_rate, parameters, delithiation)
     checkpoint = work / "checkpoint.npz"
-    state, record = load(checkpoint, key) or (model.start(), Record())
-    if not record.reason:
-        state = _go(model, state, record, checkpoint, key, f"{filler} {c_rate:g}C", Deadline(runtime))
+    with hold(work):
+        state, record = load(checkpoint, key) or (model.start(), Record())
+        if not record.reason:
+            state = _go(model, state, record, checkpoint, key, f"{filler} {c_rate:g}C", Deadline(runtime))
     if not record.rows:
         raise ConvergenceError(
             f"fem-run {filler} {c_rate:g}C: no step was accepted ({record.reason}); see {parameters} and the fem settings"

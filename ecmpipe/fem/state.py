@@ -81,7 +81,7 @@ def load(path: Path, key: str) -> tuple[State, Record] | None:
             if int(store["schema"]) != SCHEMA or str(store["key"]) != key:
                 return None
             held = {name: store[name] for name in store.files}
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise CardError(f"{path}: damaged checkpoint ({error}); delete it, the run then starts anew") from None
     state = State(charge=Charge(**_pick(held, "charge.")), **_pick(held, "state."))
     frames: dict[str, dict[str, np.ndarray]] = {}

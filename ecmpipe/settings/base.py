@@ -96,6 +96,13 @@ def quantity(unit: str, *, gt: float | None = None, ge: float | None = None, lt:
     return Annotated[Parameter, AfterValidator(check)]
 
 
+def separate_words(command: list[str]) -> list[str]:
+    """A command whose program is one word; ``["srun lmp"]`` would be looked for as a program of that name."""
+    if " " in command[0] and not Path(command[0]).is_file():
+        raise ValueError(f"'{command[0]}' is no program; write each word for itself: {command[0].split() + command[1:]}")
+    return command
+
+
 DEEPEST = 40  # lists and sections within each other
 LARGEST = 200_000  # entries, an alias counted wherever it stands
 LONGEST_LINE = 1_000  # characters of a message

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from ecmpipe.errors import SettingsError
-from ecmpipe.settings.base import Count, Model, Name, Number, Step, quantity
+from ecmpipe.settings.base import Count, Model, Name, Number, Step, quantity, separate_words
 from ecmpipe.settings.dft_interface import Face, InterfaceLayers, InterfaceSettings
 from ecmpipe.settings.dft_materials import Kpoints, MaterialSettings
 
@@ -78,7 +78,9 @@ class AseSettings(Model):
 class VaspSettings(Model):
     """The engine ``vasp``: its command, and what custodian may do."""
 
-    command: Annotated[list[Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]], Field(min_length=1)]
+    command: Annotated[
+        list[Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]], Field(min_length=1), AfterValidator(separate_words)
+    ]
     max_errors: Annotated[Count, Field(ge=0, le=50)]
     functional: str
     incar: dict[str, int | float | str | bool | list[float]] = Field(default_factory=dict)
@@ -92,8 +94,8 @@ class VaspSettings(Model):
                 raise ValueError(
                     f"{tag} = {given} is written by ecmpipe itself ({OWNED_TAGS.get(tag.upper(), 'Hubbard U')}); set that instead"
                 )
-            if not tag.isidentifier() or "\n" in str(given):
-                raise ValueError(f"{tag!r} = {given!r} is no tag on one line")
+            if not tag.isidentifier() or set("\n;=") & set(str(given)):
+                raise ValueError(f"{tag!r} = {given!r} is no tag with one value")
         return value
 
 

@@ -131,6 +131,11 @@ class MaterialSettings(Model):
             foreign = set(getattr(self, key)) - set(self.charges)
             if foreign:
                 raise ValueError(f"{key} names {sorted(foreign)}, the charges name {sorted(self.charges)}")
+        if self.delithiation and self.formula_units != self.delithiation.of:
+            raise ValueError(
+                f"formula_units ({self.formula_units}) must be delithiation.of ({self.delithiation.of}), the Li sites of the cell: "
+                "the cell's capacity counts one Li per formula unit"
+            )
         missing = set(self.charges) - set(self.potentials)
         if missing:
             raise ValueError(f"potentials lacks {sorted(missing)}")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from ecmpipe.errors import SettingsError
-from ecmpipe.settings.base import Count, Model, Name, Number, Step, existing_file, merge, quantity, validate
+from ecmpipe.settings.base import Count, Model, Name, Number, Step, existing_file, merge, validate
+from ecmpipe.settings.fem_parameters import FemParameters
 
 if TYPE_CHECKING:
     from ecmpipe.settings import Settings
@@ -17,34 +18,6 @@ NO_FILLER = "none"
 DEFAULT = "default"
 
 Rates = Annotated[list[Annotated[Number, Field(ge=1e-3, le=1e3)]], Field(min_length=1)]
-
-
-class FemParameters(Model):
-    """The numbers of ``physics`` that no upstream stage computes; elastic constants and tables come from the DFT cards."""
-
-    temperature: quantity("K", gt=0)
-    diffusivity_cathode: quantity("m2.s-1", gt=0)
-    diffusivity_lithium_ion: quantity("m2.s-1", gt=0)
-    diffusivity_counter_charge: quantity("m2.s-1", gt=0)
-    mobile_fraction: quantity("1", gt=0, lt=1)
-    recombination_rate: quantity("m3.mol-1.s-1", gt=0)
-    rate_constant_cathode: quantity("mol.m-2.s-1", gt=0)
-    rate_constant_anode: quantity("mol.m-2.s-1", gt=0)
-    transfer_coefficient_cathode: quantity("1", gt=0, lt=1)
-    transfer_coefficient_anode: quantity("1", gt=0, lt=1)
-    starting_lithium_content: quantity("1", gt=0, lt=1)
-    cut_off_voltage: quantity("V", gt=0, le=10)
-    lower_cut_off_voltage: quantity("V", ge=0, le=10)
-    interface_toughness: quantity("J.m-2", gt=0)
-    interface_strength: quantity("Pa", gt=0, le=1e11)
-    onset_throughput: quantity("1", gt=0, lt=1)
-    length_scale: quantity("m", gt=0, le=1e-4)
-    viscous_time: quantity("s", ge=0)
-    residual_stiffness: quantity("1", gt=0, le=1e-3)
-    opening_scale: quantity("m", gt=0, le=1e-6)
-    floor_diffusion: quantity("1", gt=0, le=1e-1)
-    floor_contact: quantity("1", gt=0, le=1e-1)
-    filler_thickness_ratio: quantity("1", gt=0, lt=1)
 
 
 class _Geometry(Model):

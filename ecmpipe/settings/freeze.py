@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ecmpipe.cards import read_json, whole_file
+from ecmpipe.errors import SettingsError
 from ecmpipe.settings import Settings
 from ecmpipe.settings.base import validate
 
@@ -22,7 +23,9 @@ FOLDER = Path(".snakemake/ecmpipe-config")
 
 def frozen_settings(config: Mapping[str, Any], *, main: bool) -> Settings:
     """The settings of this run: validated from ``config`` in the main process, read from its frozen copy in a job's."""
-    if not main and LOCK in os.environ:
+    if not main:
+        if LOCK not in os.environ:
+            raise SettingsError(f"{LOCK} is not set in this job: its settings are lost; submit jobs with the environment (--export=ALL)")
         return validate(Settings, read_json(Path(os.environ[LOCK])))
     settings = validate(Settings, config)
     text = settings.canonical()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from ecmpipe.errors import SettingsError
-from ecmpipe.settings.base import Count, Model, Name, Number, Step, existing_file, quantity
+from ecmpipe.settings.base import Count, Model, Name, Number, Step, existing_file, quantity, separate_words
 
 if TYPE_CHECKING:
     from ecmpipe.settings import Settings
@@ -93,7 +93,9 @@ class LammpsSettings(Model):
     """How LAMMPS is run; the input scripts are the same. ``module``: in a child process; ``program``: ``[*command, "-in", ...]``."""
 
     run: Literal["module", "program"]
-    command: list[Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]] = Field(min_length=1)
+    command: Annotated[list[Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]], AfterValidator(separate_words)] = Field(
+        min_length=1
+    )
 
     @property
     def program(self) -> list[str] | None:

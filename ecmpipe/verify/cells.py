@@ -74,17 +74,27 @@ def history_of(model: Model) -> tuple[pd.DataFrame, Record]:
 
 
 @cache
-def _onset(key: str) -> float:
+def _onset(key: str) -> tuple[float, float]:
     overlay, numbers, variant, c_rate, filler = yaml.safe_load(key)
-    record = history_of(model_of(overlay, numbers, variant, c_rate, filler))[1]
-    return record.onset[0] if record.onset else np.nan
+    table, record = history_of(model_of(overlay, numbers, variant, c_rate, filler))
+    return record.onset[0] if record.onset else np.nan, table["Throughput Q [1]"].iloc[-1]
 
 
 def onset(
-    overlay: dict | None = None, numbers: dict | None = None, variant: str = DEFAULT, c_rate: float = 1.0, filler: str = "none"
+    overlay: dict | None = None,
+    numbers: dict | None = None,
+    variant: str = DEFAULT,
+    c_rate: float = 1.0,
+    filler: str = "none",
+    *,
+    at_least: bool = False,
 ) -> float:
-    """Throughput at the onset of a narrow cell, NaN (which no anchor takes) where nothing cracks; each case is run once."""
-    return _onset(yaml.safe_dump([merge(copy.deepcopy(NARROW), overlay or {}), numbers or {}, variant, c_rate, filler]))
+    """Throughput at the onset of a narrow cell; each case is run once.
+
+    Where nothing cracks it is NaN, which no anchor takes, or for ``at_least`` the end of the charge, which it does not come before.
+    """
+    begins, end = _onset(yaml.safe_dump([merge(copy.deepcopy(NARROW), overlay or {}), numbers or {}, variant, c_rate, filler]))
+    return end if at_least and np.isnan(begins) else begins
 
 
 @check("energy of a slow crack", slow=True)
@@ -119,7 +129,7 @@ def statements() -> list[Anchor]:
     """What a correct pipeline must show (rates, moduli, fillers), at literature numbers in a cell 1 um wide."""
     rates = [onset(c_rate=rate) for rate in (1, 5, 10)]
     soft, stiff = (onset(numbers={"youngs_modulus_electrolyte": value}) for value in (12e9, 18e9))
-    fillers = [onset(SHORT, variant="cohesive", filler=filler) for filler in FILLERS]
+    fillers = [onset(SHORT, variant="cohesive", filler=filler, at_least=filler == "pdms") for filler in FILLERS]  # it may not crack at all
     at2 = [onset(filler=filler) for filler in FILLERS]
     half, whole = (onset(SHORT, {"length_scale": ell}, "cohesive") for ell in (5e-8, 1e-7))
     names = list(FILLERS)

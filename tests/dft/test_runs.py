@@ -178,7 +178,7 @@ def test_two_jobs_do_not_share_a_folder(finished, structure_files, monkeypatch):
     monkeypatch.setitem(SETTINGS, "PMG_VASP_PSP_DIR", str(folder / "potentials"))
     with open(folder / "work/li0/.lock", "w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(EngineError, match="another dft-run works here"):
+        with pytest.raises(EngineError, match="another process works in this folder"):
             run(settings, structure_files, folder)
 
 

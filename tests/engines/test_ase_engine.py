@@ -74,6 +74,11 @@ def test_wrong_factories_say_so():
         engine("ase.calculators.emt.EMT")
 
 
+def test_a_calculator_that_fails_is_one_error_with_its_words(tmp_path):
+    with pytest.raises(EngineError, match="fails on 'test'.*Li"):
+        engine().relax(request(bulk("Li", "bcc", a=3.5)), tmp_path)  # EMT knows no lithium
+
+
 def test_null_takes_an_argument_back():
     assert engine("tests.engines.test_ase_engine:strict_factory", colour=None).name.startswith("NoneType (ase ")
 

@@ -60,6 +60,16 @@ OVERLAYS: dict[str, tuple[str | bytes, str]] = {
     "a decimal comma": ("fem: {geometry: {'width [m]': '3,0e-6'}}", r"fem\.geometry\.width \[m\]"),
     "not a number for a calculator": (ARGUMENTS.format("{x: .nan}"), r"dft\.ase\.calculator\.arguments: .*JSON"),
     "a number as a calculator's argument": (ARGUMENTS.format("{1: {2: 3}}"), r"dft\.ase\.calculator\.arguments"),
+    "degrees Celsius": ("parameters: {fem: {temperature: {value: 25}}}", r"parameters\.fem\.temperature.*25 K must be at least 200 K"),
+    "cm2/s as m2/s": ("parameters: {fem: {diffusivity_cathode: {value: 3.0e-6}}}", r"diffusivity_cathode.*at most 1e-06"),
+    "voltages the wrong way round": (
+        "parameters: {fem: {lower_cut_off_voltage: {value: 5}}}",
+        r"parameters\.fem.*lower_cut_off_voltage.*below",
+    ),
+    "twice the formula units": (
+        "dft: {materials: {ncm811: {formula_units: 24}}}",
+        r"ncm811.*formula_units \(24\) must be delithiation\.of \(12\)",
+    ),
     # names that a shell, a path or a terminal would read
     "a path as a polymer": ("md: {polymers: {../../etc: {}}}", r"md\.polymers\.\.\./\.\./etc.*pattern"),
     "a command as a polymer": ("md: {polymers: {$(touch pwned): {}}}", r"md\.polymers\.\$\(touch pwned\).*pattern"),
@@ -73,7 +83,14 @@ OVERLAYS: dict[str, tuple[str | bytes, str]] = {
         r"md\.polymers\.pdms\.equilibration\.0\.name.*pattern",
     ),
     "a factory that is a shell": ("dft: {ase: {calculator: {factory: 'os:system; id'}}}", r"dft\.ase\.calculator\.factory"),
-    "a second line in INCAR": ('dft: {vasp: {incar: {ALGO: "Fast\\nNSW = 9"}}}', r"dft\.vasp\.incar.*one line"),
+    "a second line in INCAR": ('dft: {vasp: {incar: {ALGO: "Fast\\nNSW = 9"}}}', r"dft\.vasp\.incar.*one value"),
+    "a second tag in INCAR": ('dft: {vasp: {incar: {IVDW: "12 ; ENCUT = 300"}}}', r"dft\.vasp\.incar.*one value"),
+    "a command in one word": ('dft: {vasp: {command: ["srun -n 32 vasp_std"]}}', r"dft\.vasp\.command.*each word for itself"),
+    "LAMMPS in one word": ('md: {lammps: {command: ["srun lmp"]}}', r"md\.lammps\.command.*each word for itself"),
+    "a calculator that is not installed": (
+        "dft: {ase: {calculator: {factory: 'nowhere.to_be:found'}}}",
+        r"factory.*no module 'nowhere\.to_be'",
+    ),
     "a zero byte in a command": ('dft: {engine: vasp, vasp: {command: ["vasp\\0"]}}', r"dft\.vasp\.command\.0"),
     "a very long unit": ("parameters: {fem: {temperature: {unit: " + "x" * 99_999 + "}}}", r"parameters\.fem\.temperature"),
     # files that are none

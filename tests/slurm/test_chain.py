@@ -18,7 +18,7 @@ import pytest
 from tests.conftest import ROOT, copy_project
 from tests.slurm.conftest import finish, start, until
 
-SMALL = ["--jobs", "4", "--set-resources", "dft_run:mem_mb=2000", "--configfile", "inputs/test.yaml"]
+SMALL = ["--jobs", "4", "--set-resources", "dft_run:mem_mb=2000", "dft_run:runtime=60", "--configfile", "inputs/test.yaml"]
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -75,10 +76,59 @@ def test_the_controller_may_restart_under_a_running_job(tiny) -> None:
     pid = int(Path(_root() / "pid/slurmctld").read_text())
     os.kill(pid, signal.SIGTERM)
     until(lambda: not Path(f"/proc/{pid}").exists())
-    time.sleep(3)
+    time.sleep(40)  # the job ends meanwhile, and several polls find nobody
     subprocess.run(["/usr/sbin/slurmctld"], check=True)
     code, said = finish(process, folder, 240)
     assert code == 0, said[-2000:]
+
+
+def test_a_job_that_slurm_takes_back_starts_again(tiny) -> None:
+    """What preemption does to it; with the job's number kept, Snakemake waits for the second run."""
+    folder = tiny("""
+        rule all:
+            output: "done.txt"
+            shell: "echo x >> started; if [ $(wc -l < started) = 1 ]; then sleep 300; fi; touch {output}"
+    """)
+    process = start(folder)
+    until((folder / "started").exists)
+    subprocess.run(["scontrol", "requeue", *jobs()], check=True)
+    code, said = finish(process, folder, 300)
+    assert code == 0 and (folder / "started").read_text().split() == ["x"] * 2, said[-2000:]
+
+
+def test_a_launcher_gets_all_tasks_of_its_job_on_whatever_nodes(tiny) -> None:
+    """Snakemake's job is a step of one task itself; one within it would wait for its core for ever, or run alone."""
+    folder = tiny(f"""
+        rule all:
+            output: "tasks.txt"
+            resources: tasks=4, mem_mb=400
+            shell: "SLURM_NTASKS={{resources.tasks}} {sys.executable} launch.py > {{output}}"
+    """)
+    (folder / "launch.py").write_text(
+        "import subprocess\nfrom ecmpipe.engines.process import own_mpi\n"
+        "subprocess.run(['srun', 'sh', '-c', 'echo $SLURM_PROCID $SLURMD_NODENAME'], env=own_mpi(), check=True)\n"
+    )
+    code, said = finish(start(folder), folder, 180)
+    assert code == 0, said[-2000:]
+    ranks = sorted(line.split() for line in (folder / "tasks.txt").read_text().splitlines())
+    assert [rank for rank, _ in ranks] == ["0", "1", "2", "3"] and {node for _, node in ranks} == {"n1", "n2"}
+
+
+def test_what_does_not_need_a_failed_step_goes_on(tiny) -> None:
+    folder = tiny("""
+        rule all:
+            input: "bad.txt", "good.txt"
+            localrule: True
+        rule bad:
+            output: "bad.txt"
+            shell: "exit 7"
+        rule good:
+            output: "good.txt"
+            resources: mem_mb=1000
+            shell: "sleep 20; touch {output}"
+    """)
+    code, _ = finish(start(folder, "--jobs", "1", "--retries", "0", "--prioritize", "bad.txt"), folder, 180)
+    assert code == 1 and (folder / "good.txt").exists()
 
 
 def _root() -> Path:
@@ -90,12 +140,12 @@ def test_snakemake_killed_outright_leaves_jobs_that_the_next_start_names(tiny) -
         import sys
         from ecmpipe.errors import SettingsError
         from ecmpipe.orphans import refuse_orphans
-        try:
-            if workflow.is_main_process:
-                refuse_orphans()
-        except SettingsError as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(2)
+        onstart:
+            try:
+                refuse_orphans(submits=not workflow.local_exec)
+            except SettingsError as error:
+                print(f"error: {error}", file=sys.stderr)
+                sys.exit(2)
         rule all:
             output: "done.txt"
             shell: "echo x >> started; sleep 60; touch {output}"

@@ -68,13 +68,15 @@ rule dft_run:
     benchmark:
         "results/benchmarks/dft_run/{subject}_{batch}.tsv"
     resources:
-        runtime=1440,
+        tasks=1,
+        runtime=cost.dft_minutes(SETTINGS),
+        mem_mb=lambda wildcards, attempt: cost.dft_memory(SETTINGS, attempt),
     params:
         step=lambda wildcards: dft_runs.run_step(SETTINGS, wildcards.subject, wildcards.batch).canonical(),
     message:
         "DFT: calculate {wildcards.batch} of {wildcards.subject}"
     shell:
-        "{ECMPIPE} dft-run --step {params.step:q} --material {wildcards.subject} --batch {wildcards.batch}"
+        "SLURM_NTASKS={resources.tasks} {ECMPIPE} dft-run --step {params.step:q} --material {wildcards.subject} --batch {wildcards.batch}"
         " --cells {input.cells} --upstream {input.upstream} --output {output}"
         " --work results/dft/{wildcards.subject}/work --runtime {resources.runtime} > {log} 2>&1"
 

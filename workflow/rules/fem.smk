@@ -14,7 +14,7 @@ rule fem_calibrate:
     benchmark:
         "results/benchmarks/fem_calibrate/toughness.tsv"
     resources:
-        runtime=lambda wildcards: cost.fem_minutes(SETTINGS),
+        runtime=cost.calibrate_minutes(SETTINGS),
         mem_mb=lambda wildcards, attempt: cost.fem_memory(attempt),
     params:
         step=lambda wildcards: fem.calibrate_step(SETTINGS).canonical(),

@@ -30,6 +30,7 @@ rule md_equilibrate:
     benchmark:
         "results/benchmarks/md_equilibrate/{polymer}_{box}.tsv"
     resources:
+        tasks=1,
         runtime=lambda wildcards: cost.equilibrate_minutes(SETTINGS, wildcards.polymer),
         mem_mb=lambda wildcards, attempt: cost.md_memory(SETTINGS, wildcards.polymer, attempt),
     params:
@@ -37,7 +38,7 @@ rule md_equilibrate:
     message:
         "MD: equilibrate {wildcards.polymer}, box {wildcards.box}"
     shell:
-        "{ECMPIPE} md-equilibrate --step {params.step:q} --polymer {wildcards.polymer} --box {wildcards.box} --data {input.data} --cell {input.cell}"
+        "SLURM_NTASKS={resources.tasks} {ECMPIPE} md-equilibrate --step {params.step:q} --polymer {wildcards.polymer} --box {wildcards.box} --data {input.data} --cell {input.cell}"
         " --output {output.data} --output-cell {output.cell} --work results/md/{wildcards.polymer}/box_{wildcards.box}/equilibrate.work"
         " --runtime {resources.runtime} > {log} 2>&1"
 
@@ -53,6 +54,7 @@ rule md_tensile:
     benchmark:
         "results/benchmarks/md_tensile/{polymer}_{box}_{axis}_{replica}.tsv"
     resources:
+        tasks=1,
         runtime=lambda wildcards: cost.tensile_minutes(SETTINGS, wildcards.polymer),
         mem_mb=lambda wildcards, attempt: cost.md_memory(SETTINGS, wildcards.polymer, attempt),
     params:
@@ -60,6 +62,6 @@ rule md_tensile:
     message:
         "MD: pull {wildcards.polymer}, box {wildcards.box}, along {wildcards.axis}, replica {wildcards.replica}"
     shell:
-        "{ECMPIPE} md-tensile --step {params.step:q} --polymer {wildcards.polymer} --box {wildcards.box} --axis {wildcards.axis}"
+        "SLURM_NTASKS={resources.tasks} {ECMPIPE} md-tensile --step {params.step:q} --polymer {wildcards.polymer} --box {wildcards.box} --axis {wildcards.axis}"
         " --replica {wildcards.replica} --data {input.data} --cell {input.cell} --output {output.curve}"
         " --work results/md/{wildcards.polymer}/tensile/{wildcards.box}_{wildcards.axis}_{wildcards.replica}.work --runtime {resources.runtime} > {log} 2>&1"
