@@ -14,6 +14,7 @@ if not workflow.remote_exec:  # a job that starts later reads the frozen copy, w
 report: "workflow/report/workflow.rst"
 
 
+include: "workflow/rules/slurm.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/dft.smk"
 include: "workflow/rules/md.smk"

@@ -17,11 +17,9 @@ from ecmpipe.errors import EngineError
 
 SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
-# what ties a process to the one-task Slurm step that Snakemake's jobs run in: its MPI server, its place and its size
-OF_THE_STEP = (
-    *("PMI_", "PMI2_", "PMIX_", "SLURM_STEP", "SLURM_CPU_BIND", "SLURM_MEM_BIND", "SLURM_DISTRIBUTION"),
-    *("SLURM_NPROCS", "SLURM_NNODES", "SLURM_JOB_NUM_NODES", "SLURM_TASKS_PER_NODE", "SLURM_TRES_PER_TASK"),
-)
+# a Snakemake job is a Slurm step of one task; its variables describe that step, and these alone the job
+OF_THE_JOB = {"SLURM_JOB_ID", "SLURM_NTASKS", "SLURM_CPUS_PER_TASK", "SLURM_MPI_TYPE", "SLURM_CONF"}
+OF_THE_STEP = ("SLURM", "PMI_", "PMI2_", "PMIX_")
 
 
 def own_mpi() -> dict[str, str]:
@@ -30,7 +28,7 @@ def own_mpi() -> dict[str, str]:
     A step within a step waits for cores that the outer one holds, unless the two may overlap; how many tasks it takes, the rule says
     in ``SLURM_NTASKS``.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OF_THE_STEP)}
+    kept = {name: value for name, value in os.environ.items() if name in OF_THE_JOB or not name.startswith(OF_THE_STEP)}
     return kept | ({"SLURM_OVERLAP": "1"} if "SLURM_JOB_ID" in kept else {})
 
 

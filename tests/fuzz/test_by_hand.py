@@ -115,7 +115,7 @@ OVERLAYS: dict[str, tuple[str | bytes, str]] = {
         r"dft\.materials\.lgps\.slab: .*1500 atoms, more than",
     ),
     "more arrangements than digits": (
-        "dft: {materials: {ncm811: {supercell: [30, 1, 1], delithiation: {of: 50, removed: [0, 50]}}}}",
+        "dft: {materials: {ncm811: {supercell: [30, 1, 1], formula_units: 50, delithiation: {of: 50, removed: [0, 50]}}}}",
         r"dft\.materials\.ncm811.*more than 200000",
     ),
     "a box of a hundred million units": ("md: {polymers: {pdms: {chains: [{count: 10000, units: 10000}]}}}", r"md\.polymers\.pdms.*chains"),

@@ -76,11 +76,11 @@ def until(what: Callable[[], object], seconds: float = 90) -> object:
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Callable[[str], Path]:
-    """A folder with a one-rule workflow under the project's own Slurm profile."""
+    """A folder with a workflow of few rules under the project's own Slurm profile."""
 
     def make(rule: str) -> Path:
-        (tmp_path / "Snakefile").write_text(textwrap.dedent(rule))
         root = Path(__file__).resolve().parents[2]
+        (tmp_path / "Snakefile").write_text(f'include: "{root}/workflow/rules/slurm.smk"\n{textwrap.dedent(rule)}')
         shutil.copytree(root / "profiles", tmp_path / "profiles")
         (tmp_path / "slurm").symlink_to("profiles/slurm")
         return tmp_path

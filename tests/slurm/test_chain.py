@@ -112,10 +112,10 @@ def test_a_run_that_is_longer_than_its_job_goes_on_in_the_next_attempt(cluster_r
     """A fine cell in a job of one minute: it ends itself after half of it, checkpointed, and the next attempts finish it."""
     folder, env, _ = cluster_run
     overlay = folder / "edit.yaml"
-    fine = "geometry: {'width [m]': 4.0e-6, 'elements_per_length_scale [1]': 4}"
+    fine = "geometry: {'width [m]': 4.0e-6, 'elements_per_length_scale [1]': 3}"
     overlay.write_text(f"fem: {{'cases [h-1]': {{default: {{none: [3]}}}}, {fine}}}")
     target = "results/fem/default/none/3C/history.csv"
-    options = ["--retries", "5", "--set-resources", "fem_run:runtime=1"]
+    options = ["--retries", "9", "--set-resources", "fem_run:runtime=1"]
     code, said = finish(start(folder, *SMALL, "edit.yaml", *options, "--", target, env=env), folder, 900)
     assert code == 0, said[-3000:]
     assert "minutes of its job end" in said

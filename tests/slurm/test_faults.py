@@ -137,15 +137,6 @@ def _root() -> Path:
 
 def test_snakemake_killed_outright_leaves_jobs_that_the_next_start_names(tiny) -> None:
     folder = tiny("""
-        import sys
-        from ecmpipe.errors import SettingsError
-        from ecmpipe.orphans import refuse_orphans
-        onstart:
-            try:
-                refuse_orphans(submits=not workflow.local_exec)
-            except SettingsError as error:
-                print(f"error: {error}", file=sys.stderr)
-                sys.exit(2)
         rule all:
             output: "done.txt"
             shell: "echo x >> started; sleep 60; touch {output}"

@@ -6,18 +6,11 @@ from ecmpipe import cost
 from ecmpipe.check import check_files
 from ecmpipe.deadline import IN_JOB
 from ecmpipe.errors import EcmpipeError
-from ecmpipe.orphans import refuse_orphans, warn_of_lost_records
+from ecmpipe.orphans import warn_of_lost_records
 from ecmpipe.progress import ProgressHandler
 from ecmpipe.settings import dft, dft_runs, fem, hyperelastic, md
 from ecmpipe.settings import report as report_settings
 from ecmpipe.settings.freeze import frozen_settings
-
-
-def leave(error):
-    """One line per problem and exit code 2."""
-    print(*(f"error: {line}" for line in str(error).splitlines()), sep="\n", file=sys.stderr)
-    sys.exit(2)
-
 
 # before any job is planned
 try:
@@ -90,13 +83,6 @@ def side_file(side, kind):
         }[kind]
 
     return find
-
-
-onstart:  # not of a dry run, and after Snakemake's own lock
-    try:
-        refuse_orphans(submits=not workflow.local_exec)
-    except EcmpipeError as error:
-        leave(error)
 
 
 if workflow.is_main_process:
