@@ -171,7 +171,28 @@ def pressure() -> list[Anchor]:
         words = ", ".join(f"{gap:.3g}" for gap in opened)
         ratio = max(after / before for before, after in zip(opened[:-1], opened[1:], strict=True))
         anchors.append(Anchor(f"{name}: largest gap against that under less pressure", f"{words} nm at 0, 5, 50 MPa", ratio, 0.0, 0.999))
-    return anchors
+    return [*anchors, _pressed_particle()]
+
+
+def _pressed_particle() -> Anchor:
+    """A platen follows a layer that shrinks, but not a particle in its matrix: there pressure shows in the contact."""
+    at, kept, curves = 0.62, [], []
+    for megapascal in (0, 5, 50):
+        coarse = {"geometry": {"elements_per_length_scale [1]": 3}, "top": {"hold": "platen", "pressure [Pa]": megapascal * 1e6}}
+        table, _ = history_of(model_of(coarse, {"length_scale": 2e-7}, "particle"))
+        throughput, contact = table["Throughput Q [1]"].to_numpy(), table["Contact fraction [1]"].to_numpy()
+        kept.append(float(np.interp(at, throughput, contact)))
+        curves.append(Curve(f"{megapascal} MPa", throughput, contact))
+    words = ", ".join(f"{contact:.3f}" for contact in kept)
+    least = min(after - before for before, after in zip(kept[:-1], kept[1:], strict=True))
+    return Anchor(
+        f"particle: contact at Q = {at:g} gained by more pressure",
+        f"{words} at 0, 5, 50 MPa; more pressure keeps more contact",
+        least,
+        0.01,
+        1.0,
+        pictures=[Picture("Q", "contact", curves)],
+    )
 
 
 def _unconverged(model: Model, table: pd.DataFrame, record: Record) -> float:
