@@ -11,9 +11,8 @@ from ecmpipe.provenance import SUFFIX, Hashes, plain, read_record, record_name, 
 
 NOT_RESULTS = ("benchmarks", "logs")  # Snakemake's, directly below the folder of the results
 REMEDY = (
-    "results that changed, are missing, have no record or read another file: .venv/bin/snakemake --profile profiles/local --forcerun\n"
-    "FILE... makes them again, and what follows from them (on a cluster --profile slurm; with your --configfile); what no rule makes\n"
-    "now: delete it"
+    "what changed, is gone, lacks its record or read another file: .venv/bin/snakemake --profile ... --forcerun FILE... makes it again,\n"
+    "and what follows from it (profiles/local, or slurm, and your --configfile); what no rule makes now: delete it"
 )
 
 

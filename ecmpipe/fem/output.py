@@ -76,7 +76,7 @@ def history_row(
     seen = model.chemistry.observe(after.charge, model.current(phase), model.gate.with_floor(before.contact))
     elastic, crack = model.energies(after)
     on_interface = model.interface_crack(after)
-    broken = model.separation(after) >= 1
+    broken = on_interface >= model.settings.fracture.onset
     spent = elastic - start[1] + crack + record.viscous
     return [
         after.time,

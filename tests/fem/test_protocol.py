@@ -164,7 +164,7 @@ def test_a_checkpoint_in_the_middle_of_a_protocol_is_taken_up_where_it_was(cycle
 COHESIVE = {"numbers": {"viscous_time": 0.0}}
 CRACKED = {
     "AT2": ({"fracture": {"model": "AT2"}, "time": {"largest_throughput [1]": 0.57}}, {"numbers": {"interface_toughness": 0.18}}),
-    "AT1": ({"fracture": {"model": "AT1"}, "time": {"largest_throughput [1]": 0.57}}, {"numbers": {"interface_toughness": 0.09}}),
+    "AT1": ({"fracture": {"model": "AT1"}, "time": {"largest_throughput [1]": 0.57}}, {"numbers": {"interface_toughness": 0.08}}),
     "PF-CZM": ({"fracture": {"model": "PF-CZM"}, "time": {"largest_throughput [1]": 0.57}}, COHESIVE),
 }
 

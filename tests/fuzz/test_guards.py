@@ -81,7 +81,7 @@ def test_the_yaml_readers_are_safe_ones() -> None:
 
 # The fixed words of the workflow, and what its wildcard constraints hold to a few signs; paths made of these are as safe.
 CONSTRAINED = {"material", "subject", "system", "batch", "polymer", "box", "axis", "replica", "variant", "filler", "c_rate"}
-OF_WORKFLOW = {"ECMPIPE", "log", "resources.runtime"}
+OF_WORKFLOW = {"ECMPIPE", "log", "resources.runtime", "resources.tasks"}
 FREE = {"crystal", "description", "cathode_crystal", "electrolyte_crystal", "mesh"}  # inputs whose paths come from the settings
 
 
